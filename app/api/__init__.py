@@ -1,0 +1,1 @@
+"""The edge: thin FastAPI routes."""

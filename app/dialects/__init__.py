@@ -1,0 +1,1 @@
+"""Public wire formats: the only place where vendor field names appear."""

@@ -1,0 +1,1 @@
+"""The core: standard library and numpy, no I/O, no clock, no async."""

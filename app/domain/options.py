@@ -1,0 +1,59 @@
+"""Everything a caller may ask, validated, in no vendor's words. Dialects build these from their wire formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from app.domain.audio import AudioFormat
+from app.domain.transcript import Warning
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """One decode. Always complete: nothing persists from one call to the next.
+
+    ``language`` is Whisper's code, or None to detect it; ``languages`` restricts detection to these codes (empty: all).
+    ``prompt`` is text the decoder is conditioned on. ``fit_context`` lets the encoder be cut to the audio's length.
+    ``temperature`` 0 is greedy; ``beam_size`` 1 is no beam; ``best_of`` counts only at a temperature above 0.
+    """
+
+    language: str | None = "en"
+    languages: tuple[str, ...] = ()
+    translate: bool = False
+    prompt: str = ""
+    temperature: float = 0.0
+    temperature_fallback: bool = True
+    beam_size: int = 1
+    best_of: int = 1
+    fit_context: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TextOptions:
+    """How words are shown. ``utterance_split_s``: the silence between words, in seconds, that splits utterances."""
+
+    punctuate: bool = False
+    paragraphs: bool = False
+    utterances: bool = False
+    utterance_split_s: float = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribeOptions:
+    """One recording.
+
+    ``model`` as the client wrote it, or None for the default. ``language`` is Whisper's code. ``detect_language`` overrides
+    it; ``detect_among`` restricts the choice. ``multichannel`` transcribes channels apart, else they are mixed.
+    ``audio_format`` is the declared coding of headerless audio. ``warnings`` gathers what the dialect could not honour.
+    """
+
+    model: str | None = None
+    language: str = "en"
+    detect_language: bool = False
+    detect_among: tuple[str, ...] = ()
+    translate: bool = False
+    prompt: str = ""
+    multichannel: bool = False
+    audio_format: AudioFormat | None = None
+    text: TextOptions = field(default_factory=TextOptions)
+    warnings: tuple[Warning, ...] = ()

@@ -1,0 +1,184 @@
+"""What the services need from the outside, as Protocols. Adapters fulfil them; ``app/wiring.py`` joins the two.
+
+Everything in a signature is a domain type, so any adapter can be replaced by a scripted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.audio import AudioFormat, AudioLimits, Pcm16k, PcmBlock
+from app.domain.options import DecodeOptions
+from app.domain.transcript import Hypothesis, LanguageGuess, ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCapabilities:
+    """What a loaded model can do. ``languages``: Whisper codes; ``max_window_s``: longest audio one decode takes, in seconds."""
+
+    languages: tuple[str, ...]
+    multilingual: bool
+    translates: bool
+    max_window_s: float = 30.0
+
+
+class Engine(Protocol):
+    """Decodes one window at a time; owned by one worker; never called from two threads.
+
+    ``transcribe`` takes up to ``capabilities.max_window_s`` of audio and returns times relative to its first sample.
+    ``should_abort`` is polled during the decode; once it returns True the call ends with ``Aborted``.
+    ``detect_language`` returns guesses for ``among`` (empty: all the model knows), most probable first.
+    Both raise ``EngineFailed`` when the decoder reports an error.
+    """
+
+    capabilities: EngineCapabilities
+
+    def transcribe(self, pcm: Pcm16k, options: DecodeOptions, should_abort: Callable[[], bool]) -> Hypothesis: ...
+
+    def detect_language(self, pcm: Pcm16k, among: tuple[str, ...] = ()) -> tuple[LanguageGuess, ...]: ...
+
+
+class Aborted(Exception):  # noqa: N818 - a signal between pool and engine, not a failure; it never reaches a client
+    """The decode was stopped because nobody waits for it any more."""
+
+
+class JobClass(IntEnum):
+    """Urgency of a decode, most urgent first (design section 3)."""
+
+    FINALIZE = 0
+    FINAL = 1
+    SHORT_RECORDING = 2
+    LONG_RECORDING = 3
+    INTERIM = 4
+
+
+class EngineSession(Protocol):
+    """One client's right to use a model's workers. Jobs of different sessions of one class take turns.
+
+    Both coroutines may be awaited concurrently. Cancelling one drops the job if it waits and aborts it if it runs. A worker
+    that dies under a job is replaced and the job is tried once more; then ``EngineFailed``.
+    """
+
+    async def transcribe(self, pcm: Pcm16k, options: DecodeOptions, job_class: JobClass) -> Hypothesis: ...
+
+    async def detect_language(
+        self, pcm: Pcm16k, among: tuple[str, ...], job_class: JobClass
+    ) -> tuple[LanguageGuess, ...]: ...
+
+
+class EnginePool(Protocol):
+    """The workers of one model and the bounded queue in front of them."""
+
+    capabilities: EngineCapabilities
+    workers: int
+
+    def admit(self) -> AbstractAsyncContextManager[EngineSession]:
+        """Take a permit before any work: raises ``Overloaded`` or ``Unavailable`` at once, never waits."""
+        ...
+
+    async def close(self) -> None:
+        """Stop the workers. Jobs still running are aborted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """Weights on this machine that can be served. ``aliases`` are further names a client may use."""
+
+    info: ModelInfo
+    path: Path
+    size_bytes: int
+    languages: tuple[str, ...]
+    multilingual: bool
+    translates: bool
+    is_selftest: bool = False
+
+
+class VadStream(Protocol):
+    """Voice activity of one channel, fed in any split; keeps its own state.
+
+    ``feed`` returns one speech probability (0..1) per complete window, shape ``(k,)``; a remainder waits for the next call.
+    """
+
+    def feed(self, pcm: Pcm16k) -> NDArray[np.float32]: ...
+
+
+class Vad(Protocol):
+    """Makes streams, and scores whole pieces faster than a stream could."""
+
+    window_samples: int
+
+    def stream(self) -> VadStream: ...
+
+
+class DecodedAudio(Protocol):
+    """An opened recording, read once from front to back.
+
+    ``channels`` and ``sample_rate`` are those of the source; ``blocks`` yields 16 kHz pieces of bounded length and raises
+    ``BadAudio`` or ``PayloadTooLarge`` on the way.
+    """
+
+    channels: int
+    sample_rate: int
+
+    def blocks(self) -> Iterator[PcmBlock]: ...
+
+
+class AudioDecoder(Protocol):
+    """Sniffs the bytes and decodes them; headers and names are never trusted. Blocking: call it in a thread.
+
+    Raises ``BadAudio`` for anything that is not audio, ``PayloadTooLarge`` for too many channels or seconds.
+    """
+
+    def open(
+        self, source: BinaryIO, declared: AudioFormat | None, limits: AudioLimits
+    ) -> AbstractContextManager[DecodedAudio]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A stored key, without its secret. Times are aware UTC; ``prefix`` are the first characters of the secret."""
+
+    key_id: str
+    prefix: str
+    name: str
+    scopes: tuple[str, ...]
+    created: datetime
+    expires: datetime | None = None
+    revoked: datetime | None = None
+    last_used: datetime | None = None
+
+
+class KeyStore(Protocol):
+    """Keys by hash. Blocking: call it in a thread."""
+
+    def add(self, key: ApiKey, secret_hash: str) -> None: ...
+
+    def find(self, secret_hash: str) -> ApiKey | None: ...
+
+    def get(self, key_id: str) -> ApiKey | None: ...
+
+    def all(self) -> Sequence[ApiKey]: ...
+
+    def revoke(self, key_id: str, when: datetime) -> bool: ...
+
+    def touch(self, key_id: str, when: datetime) -> None: ...
+
+
+class Fetcher(Protocol):
+    """Downloads audio named by a client, from global addresses only.
+
+    Writes at most ``max_bytes`` into ``target`` and returns the number written. Raises ``RemoteContentError`` for addresses,
+    redirects, statuses and time limits, ``PayloadTooLarge`` for too many bytes.
+    """
+
+    async def fetch(self, url: str, target: BinaryIO, max_bytes: int) -> int: ...

@@ -1,0 +1,114 @@
+"""What recognition yields: frozen values, times in float seconds from the first sample of the recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as it is displayed: casing and attached punctuation kept, no space inside.
+
+    ``confidence`` is the geometric mean of its tokens' probabilities, 0..1.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What the engine returned between two of its timestamps (usually a sentence).
+
+    ``tokens`` are the model's vocabulary ids; ``avg_logprob`` is the mean log-probability of the text tokens.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    words: tuple[Word, ...]
+    tokens: tuple[int, ...]
+    avg_logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The result of one decode: segments in order, and how it came about.
+
+    ``language`` is Whisper's code; ``decode_s`` is engine time in seconds, second tries included; ``queue_s`` the wait for a
+    worker; ``retries`` counts decodes repeated because the first looked wrong or because a worker died.
+    """
+
+    segments: tuple[Segment, ...]
+    language: str
+    decode_s: float = 0.0
+    queue_s: float = 0.0
+    retries: int = 0
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words of all segments, in order."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageGuess:
+    """A language code of Whisper's and its probability, 0..1."""
+
+    language: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The model that did the work, as responses name it. ``uuid`` is stable for a name."""
+
+    name: str
+    uuid: str
+    version: str
+    architecture: str = "whisper"
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - the wire's own word, always used qualified by its module
+    """Something the client should know though the request succeeded (contract 2.5, ``metadata.warnings``)."""
+
+    parameter: str
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One transcribed channel. ``detected`` is set only when detection was asked for."""
+
+    segments: tuple[Segment, ...]
+    language: str
+    detected: LanguageGuess | None = None
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words of all segments, in order."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where a request's time went, in seconds: ``queue_s`` and ``decode_s`` are sums over its decodes, ``total_s`` is wall clock."""
+
+    queue_s: float = 0.0
+    decode_s: float = 0.0
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A finished recording: one entry per transcribed channel (a single one unless ``multichannel``)."""
+
+    channels: tuple[Channel, ...]
+    duration_s: float
+    model: ModelInfo
+    warnings: tuple[Warning, ...] = ()
+    timing: Timing = Timing()

@@ -1,0 +1,131 @@
+"""Settings: read once from the environment (and ``.env``), then passed down as plain values."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting, with its unit in the name and the reason for its default beside it.
+
+    The environment variable is ``WHISPERAPI_`` plus the name in capitals. ``docs/configuration.md`` lists them all.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="WHISPERAPI_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Loopback by default: opening the server to a network is a decision."""
+
+    port: int = Field(default=7860, ge=0, le=65535)
+    """Port to listen on; 0 lets the system choose one."""
+
+    data_dir: Path = Field(default_factory=lambda: user_data_path("whisperapi"))
+    """Folder of the database and the downloaded models."""
+
+    database_url: str = ""
+    """SQLAlchemy URL. Empty: SQLite in ``data_dir``."""
+
+    models_dir: Path | None = None
+    """Folder of downloaded weights. Unset: ``models`` inside ``data_dir``."""
+
+    default_model: str = "base"
+    """Model for requests that name none, or name one of Deepgram's."""
+
+    unknown_model: Literal["refuse", "default"] = "refuse"
+    """What an unknown ``model`` does: a 400 as Deepgram answers, or the default model."""
+
+    preload_models: Annotated[tuple[str, ...], NoDecode] = ()
+    """Further models loaded at start, separated by commas. Other installed ones load on first use and stay."""
+
+    auth: bool = True
+    """Require a key. Off is allowed only on loopback addresses unless ``insecure`` is set."""
+
+    insecure: bool = False
+    """Allow running without keys on an address that others can reach."""
+
+    api_key: str = ""
+    """One static key that is accepted beside those in the database. Empty: none."""
+
+    workers: int = Field(default=0, ge=0)
+    """Decode workers per model. 0: one per two cores, at most 4; one worker on a GPU."""
+
+    threads: int = Field(default=0, ge=0)
+    """Threads per worker. 0: cores divided by workers."""
+
+    gpu: bool = True
+    """Use a GPU when the installed engine build has a backend for one."""
+
+    flash_attention: bool = True
+    """Flash attention in the engine: 1.23 s instead of 1.90 s for a base-size window on two cores."""
+
+    fit_context: bool = True
+    """Encode only as much as the audio needs; results that look wrong are decoded again with everything."""
+
+    beam_size: int = Field(default=1, ge=1, le=8)
+    """Beams per decode. 1 is greedy, the fastest."""
+
+    max_pending_requests: int = Field(default=64, ge=1)
+    """Recordings admitted at once, running and waiting together. More are told 429."""
+
+    max_body_bytes: int = Field(default=2_000_000_000, ge=1)
+    """Largest upload, in bytes. Deepgram's limit is 2 GB."""
+
+    max_audio_seconds: float = Field(default=6 * 3600.0, gt=0)
+    """Longest recording after decoding, in seconds: a small file can unpack to days of audio."""
+
+    max_channels: int = Field(default=20, ge=1)
+    """Most channels in one recording. Deepgram's limit is 20."""
+
+    max_query_bytes: int = Field(default=32_768, ge=1024)
+    """Longest query string, in bytes. Key term lists get long."""
+
+    upload_idle_timeout_s: float = Field(default=30.0, gt=0)
+    """Seconds an upload may stand still before it is ended with 408."""
+
+    request_timeout_s: float = Field(default=1200.0, gt=0)
+    """Seconds one recording may take to transcribe before it is ended with 504. Deepgram's limit for Whisper is 20 minutes."""
+
+    shutdown_timeout_s: float = Field(default=60.0, ge=0)
+    """Seconds running requests get to finish after SIGTERM."""
+
+    fetch_connect_timeout_s: float = Field(default=5.0, gt=0)
+    """Seconds to connect to a host named by a client's URL."""
+
+    fetch_timeout_s: float = Field(default=60.0, gt=0)
+    """Seconds a whole download by URL may take. Deepgram's self-hosted default is 60."""
+
+    fetch_max_redirects: int = Field(default=5, ge=0)
+    """Redirects followed for a client's URL; every step is checked again."""
+
+    fetch_allow: Annotated[tuple[str, ...], NoDecode] = ()
+    """Host names, addresses or networks (CIDR), separated by commas, that may be fetched though they are not global."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
+    """Origins browsers may call from, separated by commas. ``*``: any, as Deepgram allows."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe log line that is written."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """JSON lines, or coloured text. ``auto``: text on a terminal, JSON elsewhere."""
+
+    @field_validator("preload_models", "fetch_allow", "cors_origins", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """The URL in use."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'whisperapi.db'}"
+
+    @cached_property
+    def resolved_models_dir(self) -> Path:
+        """The folder of downloaded weights in use."""
+        return self.models_dir or self.data_dir / "models"
