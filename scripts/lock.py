@@ -1,4 +1,4 @@
-"""Resolve ``requirements/run.txt`` and ``requirements/dev.txt`` from ``pyproject.toml``, for every supported Python and system."""
+"""Resolve the files of ``requirements/`` from ``pyproject.toml``, for every supported Python and system."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.domain.audio import AudioFormat
-from app.domain.transcript import Warning
+from app.domain.transcript import RequestWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +56,4 @@ class TranscribeOptions:
     multichannel: bool = False
     audio_format: AudioFormat | None = None
     text: TextOptions = field(default_factory=TextOptions)
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[RequestWarning, ...] = ()

@@ -72,7 +72,7 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001 - the wire's own word, always used qualified by its module
+class RequestWarning:
     """Something the client should know though the request succeeded (contract 2.5, ``metadata.warnings``)."""
 
     parameter: str
@@ -96,7 +96,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where a request's time went, in seconds: ``queue_s`` and ``decode_s`` are sums over its decodes, ``total_s`` is wall clock."""
+    """Where a request's time went, in seconds. ``queue_s`` and ``decode_s`` are sums over its decodes, ``total_s`` wall clock."""
 
     queue_s: float = 0.0
     decode_s: float = 0.0
@@ -110,5 +110,5 @@ class Transcript:
     channels: tuple[Channel, ...]
     duration_s: float
     model: ModelInfo
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[RequestWarning, ...] = ()
     timing: Timing = Timing()
