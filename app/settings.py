@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     """Seconds an upload may stand still before it is ended with 408."""
 
     request_timeout_s: float = Field(default=1200.0, gt=0)
-    """Seconds one recording may take to transcribe before it is ended with 504. Deepgram's limit for Whisper is 20 minutes."""
+    """Seconds one recording may take to transcribe before it is ended with 504. Deepgram gives Whisper 20 minutes."""
 
     shutdown_timeout_s: float = Field(default=60.0, ge=0)
     """Seconds running requests get to finish after SIGTERM."""

@@ -23,7 +23,7 @@ from app.domain.transcript import Hypothesis, LanguageGuess, ModelInfo
 
 @dataclass(frozen=True, slots=True)
 class EngineCapabilities:
-    """What a loaded model can do. ``languages``: Whisper codes; ``max_window_s``: longest audio one decode takes, in seconds."""
+    """What a loaded model can do. ``languages``: Whisper codes; ``max_window_s``: most seconds of audio one decode takes."""
 
     languages: tuple[str, ...]
     multilingual: bool
@@ -47,7 +47,7 @@ class Engine(Protocol):
     def detect_language(self, pcm: Pcm16k, among: tuple[str, ...] = ()) -> tuple[LanguageGuess, ...]: ...
 
 
-class Aborted(Exception):  # noqa: N818 - a signal between pool and engine, not a failure; it never reaches a client
+class Aborted(Exception):  # a signal between pool and engine, not a failure; it never reaches a client
     """The decode was stopped because nobody waits for it any more."""
 
 

@@ -96,7 +96,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where a request's time went, in seconds. ``queue_s`` and ``decode_s`` are sums over its decodes, ``total_s`` wall clock."""
+    """Where a request's time went, in seconds: ``queue_s``, ``decode_s`` summed over its decodes, ``total_s`` wall clock."""
 
     queue_s: float = 0.0
     decode_s: float = 0.0
