@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
+from enum import Enum, IntEnum
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -144,9 +144,20 @@ class AudioDecoder(Protocol):
     ) -> AbstractContextManager[DecodedAudio]: ...
 
 
+class KeyStatus(str, Enum):
+    """Whether a key opens anything at a given moment."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A stored key, without its secret. Times are aware UTC; ``prefix`` are the first characters of the secret."""
+    """A stored key, without its secret. Times are aware UTC; ``prefix`` are the first characters of the secret.
+
+    ``revoked`` lies in the future while a replaced key is still accepted for a grace period.
+    """
 
     key_id: str
     prefix: str
@@ -157,21 +168,50 @@ class ApiKey:
     revoked: datetime | None = None
     last_used: datetime | None = None
 
+    def status(self, now: datetime) -> KeyStatus:
+        """What the key is at ``now`` (aware). It ends at the exact moment of ``revoked`` or ``expires``."""
+        if self.revoked is not None and self.revoked <= now:
+            return KeyStatus.REVOKED
+        if self.expires is not None and self.expires <= now:
+            return KeyStatus.EXPIRED
+        return KeyStatus.ACTIVE
+
 
 class KeyStore(Protocol):
-    """Keys by hash. Blocking: call it in a thread."""
+    """Keys by the hash of their secret, shared by threads and by processes. Blocking: call it in a thread.
+
+    Every call sees what other processes have committed before it. All raise ``Unavailable`` when the store cannot be
+    reached; ``add``, ``add_first`` and ``replace`` raise ``ValueError`` for an id or a hash that is there already.
+    """
 
     def add(self, key: ApiKey, secret_hash: str) -> None: ...
+
+    def add_first(self, key: ApiKey, secret_hash: str) -> bool:
+        """Add the key only if the store has never held one, in one step. False: it holds some, nothing was added."""
+        ...
+
+    def replace(self, key_id: str, when: datetime, successor: ApiKey, secret_hash: str) -> bool:
+        """Revoke ``key_id`` from ``when`` on and add its successor, both or neither.
+
+        False: there is no such key, or it is revoked or replaced already; nothing was changed.
+        """
+        ...
 
     def find(self, secret_hash: str) -> ApiKey | None: ...
 
     def get(self, key_id: str) -> ApiKey | None: ...
 
-    def all(self) -> Sequence[ApiKey]: ...
+    def all(self) -> Sequence[ApiKey]:
+        """Every key, revoked and expired ones included, oldest first."""
+        ...
 
-    def revoke(self, key_id: str, when: datetime) -> bool: ...
+    def revoke(self, key_id: str, when: datetime) -> bool:
+        """Revoke the key from ``when`` on. False: there is no such key, or it was revoked no later than that."""
+        ...
 
-    def touch(self, key_id: str, when: datetime) -> None: ...
+    def touch(self, key_id: str, when: datetime) -> None:
+        """Record a use. Never moves the time of last use back; an unknown key is ignored."""
+        ...
 
 
 class Fetcher(Protocol):
