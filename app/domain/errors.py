@@ -3,6 +3,7 @@
     SttError
     ├── InvalidParameter      a known parameter with an unusable value
     ├── InvalidRequest        the query as a whole cannot be used
+    ├── QueryTooLong          the query string is longer than the server reads
     ├── InvalidPayload        a JSON body that is not what it claims
     ├── BadAudio              the bytes are not audio we can decode
     ├── UnsupportedModel      no such model, language or combination
@@ -33,6 +34,7 @@ class ErrorKind(str, Enum):
 
     INVALID_PARAMETER = "invalid_parameter"
     INVALID_REQUEST = "invalid_request"
+    QUERY_TOO_LONG = "query_too_long"
     INVALID_PAYLOAD = "invalid_payload"
     BAD_AUDIO = "bad_audio"
     UNSUPPORTED_MODEL = "unsupported_model"
@@ -74,6 +76,13 @@ class InvalidRequest(SttError):
 
     kind = ErrorKind.INVALID_REQUEST
     default_message = "Invalid query string."
+
+
+class QueryTooLong(SttError):
+    """The query string exceeds the limit."""
+
+    kind = ErrorKind.QUERY_TOO_LONG
+    default_message = "The query string is too long."
 
 
 class InvalidPayload(SttError):

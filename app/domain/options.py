@@ -28,14 +28,22 @@ class DecodeOptions:
     fit_context: bool = True
 
 
+DEFAULT_UTTERANCE_SPLIT_S = 0.8
+"""Deepgram's default of ``utt_split``, in seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class TextOptions:
-    """How words are shown. ``utterance_split_s``: the silence between words, in seconds, that splits utterances."""
+    """How words are shown. ``utterance_split_s``: the silence between words, in seconds, that splits utterances.
+
+    ``filler_words`` keeps "uh" and "um".
+    """
 
     punctuate: bool = False
+    filler_words: bool = False
     paragraphs: bool = False
     utterances: bool = False
-    utterance_split_s: float = 0.8
+    utterance_split_s: float = DEFAULT_UTTERANCE_SPLIT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,8 @@ class TranscribeOptions:
     """One recording.
 
     ``model`` as the client wrote it, or None for the default. ``language`` is Whisper's code. ``detect_language`` overrides
-    it; ``detect_among`` restricts the choice. ``multichannel`` transcribes channels apart, else they are mixed.
+    it; ``detect_among`` restricts the choice; ``code_switching`` detects too and names the language at each word.
+    ``multichannel`` transcribes channels apart, else they are mixed.
     ``audio_format`` is the declared coding of headerless audio. ``warnings`` gathers what the dialect could not honour.
     """
 
@@ -51,6 +60,7 @@ class TranscribeOptions:
     language: str = "en"
     detect_language: bool = False
     detect_among: tuple[str, ...] = ()
+    code_switching: bool = False
     translate: bool = False
     prompt: str = ""
     multichannel: bool = False

@@ -75,11 +75,23 @@ class EngineSession(Protocol):
     ) -> tuple[LanguageGuess, ...]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """A pool right now: ``workers`` alive, ``busy`` of them, jobs ``waiting``; since the start: ``restarts`` of workers."""
+
+    workers: int
+    busy: int
+    waiting: int
+    restarts: int
+
+
 class EnginePool(Protocol):
     """The workers of one model and the bounded queue in front of them."""
 
     capabilities: EngineCapabilities
     workers: int
+
+    def stats(self) -> PoolStats: ...
 
     def admit(self) -> AbstractAsyncContextManager[EngineSession]:
         """Take a permit before any work: raises ``Overloaded`` or ``Unavailable`` at once, never waits."""

@@ -1,0 +1,91 @@
+"""What surrounds every request: an id, a clean path, the ``dg-*`` headers, one log line, and a net under everything."""
+
+from __future__ import annotations
+
+import re
+from time import perf_counter
+from uuid import UUID, uuid4, uuid5
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.errors import error_response
+from app.domain.errors import EngineFailed, QueryTooLong, SttError
+from app.telemetry import logger
+
+PROJECT_ID = str(uuid5(UUID(int=0), "whisperapi"))
+"""The one project of a self-hosted server, as Deepgram's ids look."""
+
+_log = logger(__name__)
+
+
+class RequestContext:
+    """ASGI middleware, outermost of ours. ``request.state.request_id`` is the id; sloppy paths (``//v1/listen/``) are mended.
+
+    A redirect would lose bodies and WebSocket upgrades, so the path is rewritten in place (contract 4.8).
+    """
+
+    def __init__(self, app: ASGIApp, max_query_bytes: int) -> None:
+        self._app = app
+        self._max_query_bytes = max_query_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = str(uuid4())
+        scope.setdefault("state", {})["request_id"] = request_id
+        scope["path"] = _clean_path(scope["path"])
+        call = _Call(scope, send, request_id)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            if len(scope["query_string"]) > self._max_query_bytes:
+                await call.refuse(QueryTooLong(), scope, receive)
+            else:
+                await self._app(scope, receive, call.send)
+        except Exception:
+            _log.exception("unexpected error")
+            if call.status is not None:  # the answer has begun: all that is left is to break it off
+                raise
+            await call.refuse(EngineFailed(), scope, receive)
+        finally:
+            _log.info("request", method=scope["method"], path=_loggable(scope), status=call.status, seconds=call.elapsed_s)
+
+
+class _Call:
+    """One request's answer on its way out."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self.status: int | None = None
+        self._scope = scope
+        self._send = send
+        self._request_id = request_id
+        self._started = perf_counter()
+
+    @property
+    def elapsed_s(self) -> float:
+        return round(perf_counter() - self._started, 4)
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["dg-request-id"] = self._request_id
+            if self._scope["state"].get("authenticated"):
+                headers["dg-project-id"] = PROJECT_ID
+        await self._send(message)
+
+    async def refuse(self, error: SttError, scope: Scope, receive: Receive) -> None:
+        await error_response(error, self._request_id)(scope, receive, self.send)
+
+
+def _clean_path(path: str) -> str:
+    return re.sub(r"/{2,}", "/", path).rstrip("/") or "/"
+
+
+def _loggable(scope: Scope) -> str:
+    """The route's pattern rather than the path, which may hold whatever a client put there."""
+    route = scope.get("route")
+    return str(getattr(route, "path", "unmatched"))

@@ -1,0 +1,88 @@
+"""The one table: error kind -> HTTP status. Every error leaves as JSON with a request id, whoever raised it."""
+
+from __future__ import annotations
+
+import math
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.dialects.deepgram_rest import error_message, render_error
+from app.domain.errors import (
+    ErrorKind,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    SttError,
+    Unavailable,
+)
+from app.telemetry import logger
+
+STATUS = {
+    ErrorKind.INVALID_PARAMETER: 400,
+    ErrorKind.INVALID_REQUEST: 400,
+    ErrorKind.QUERY_TOO_LONG: 414,
+    ErrorKind.INVALID_PAYLOAD: 400,
+    ErrorKind.BAD_AUDIO: 400,
+    ErrorKind.UNSUPPORTED_MODEL: 400,
+    ErrorKind.REMOTE_CONTENT: 400,
+    ErrorKind.INVALID_CREDENTIALS: 401,
+    ErrorKind.INSUFFICIENT_SCOPE: 401,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.METHOD_NOT_ALLOWED: 405,
+    ErrorKind.SLOW_UPLOAD: 408,
+    ErrorKind.PAYLOAD_TOO_LARGE: 413,
+    ErrorKind.OVERLOADED: 429,
+    ErrorKind.CLIENT_GONE: 499,
+    ErrorKind.ENGINE_FAILED: 500,
+    ErrorKind.UNAVAILABLE: 503,
+    ErrorKind.DECODE_TIMEOUT: 504,
+}
+
+_log = logger(__name__)
+
+
+def error_response(error: SttError, request_id: str) -> Response:
+    """The JSON answer for ``error``, with ``dg-error`` and, where waiting helps, ``Retry-After`` in whole seconds."""
+    headers = {"dg-error": _header_safe(error_message(error))}
+    if isinstance(error, (Overloaded, Unavailable)):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    return Response(
+        render_error(error, request_id), status_code=STATUS[error.kind], headers=headers, media_type="application/json"
+    )
+
+
+def register_error_handlers(app: FastAPI) -> None:
+    """Replace the framework's own error bodies by ours."""
+
+    @app.exception_handler(SttError)
+    async def _ours(request: Request, error: SttError) -> Response:
+        status = STATUS[error.kind]
+        _log.log(40 if status >= 500 else 20, "request refused", kind=error.kind.value, status=status)
+        return error_response(error, request.state.request_id)
+
+    @app.exception_handler(HTTPException)
+    async def _framework(request: Request, error: HTTPException) -> Response:
+        response = error_response(_translate(error.status_code), request.state.request_id)
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, _: RequestValidationError) -> Response:
+        return error_response(InvalidRequest(), request.state.request_id)
+
+
+def _translate(status: int) -> SttError:
+    if status == 404:
+        return NotFound("The requested resource could not be found.")
+    if status == 405:
+        return MethodNotAllowed()
+    return InvalidRequest()
+
+
+def _header_safe(message: str) -> str:
+    """One line of printable ASCII, as a header value must be."""
+    return "".join(character if " " <= character <= "~" else "?" for character in message)

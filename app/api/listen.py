@@ -1,0 +1,99 @@
+"""``POST /v1/listen``: one recording in, its words out (contract 2)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timezone
+from typing import BinaryIO
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api.body import BodyLimits, receive_audio
+from app.api.dependencies import CurrentMetrics, CurrentServices, CurrentSettings, Listener, RequestId
+from app.api.openapi import LISTEN_OPENAPI
+from app.dialects.deepgram_options import ListenRequest, parse_listen
+from app.dialects.deepgram_rest import RequestFacts, render_response
+from app.dialects.subtitles import render_srt, render_text, render_vtt
+from app.domain.errors import ClientGone
+from app.domain.transcript import Transcript
+from app.services.transcribe import RecordingJob
+from app.telemetry import logger
+
+router = APIRouter()
+_log = logger(__name__)
+
+_CAPTIONS = {
+    "srt": (render_srt, "application/x-subrip"),
+    "vtt": (render_vtt, "text/vtt"),
+    "text": (render_text, "text/plain"),
+}
+
+
+@router.post("/v1/listen", openapi_extra=LISTEN_OPENAPI, summary="Transcribe a recording", tags=["listen"])
+async def listen(
+    request: Request,
+    request_id: RequestId,
+    _: Listener,
+    services: CurrentServices,
+    settings: CurrentSettings,
+    metrics: CurrentMetrics,
+) -> Response:
+    """Send audio as the body, or ``{"url": "..."}`` as JSON."""
+    created = datetime.now(timezone.utc)
+    asked = parse_listen(request.scope["query_string"], settings.max_channels)
+    limits = BodyLimits(settings.max_body_bytes, settings.upload_idle_timeout_s)
+    with metrics.active_requests.labels("batch").track_inprogress():
+        async with (
+            services.transcriber.admit(asked.options) as job,
+            receive_audio(request, limits, services.fetcher) as body,
+        ):
+            transcript = await _while_connected(request, job, body.file)
+    metrics.count_recording(transcript)
+    _log_work(transcript)
+    facts = RequestFacts(request_id, created, body.sha256, asked.tags, asked.extra)
+    return _render(transcript, asked, facts)
+
+
+async def _while_connected(request: Request, job: RecordingJob, file: BinaryIO) -> Transcript:
+    """Transcribe, and stop the work as soon as nobody waits for it."""
+    work = asyncio.ensure_future(job.run(file))
+    departure = asyncio.ensure_future(_departure(request))
+    try:
+        await asyncio.wait({work, departure}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientGone
+        return work.result()
+    finally:
+        departure.cancel()
+        work.cancel()
+        await asyncio.gather(work, departure, return_exceptions=True)
+
+
+async def _departure(request: Request) -> None:
+    """Return when the client has closed its connection. The body must have been read to its end."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _render(transcript: Transcript, asked: ListenRequest, facts: RequestFacts) -> Response:
+    headers = {"dg-model-name": transcript.model.name, "dg-model-uuid": transcript.model.uuid}
+    if asked.response_format == "json":
+        body = render_response(transcript, asked.options, facts)
+        return Response(body, headers=headers, media_type="application/json")
+    render, media_type = _CAPTIONS[asked.response_format]
+    return Response(render(transcript), headers=headers, media_type=media_type)
+
+
+def _log_work(transcript: Transcript) -> None:
+    timing = transcript.timing
+    _log.info(
+        "recording transcribed",
+        model=transcript.model.name,
+        audio_s=round(transcript.duration_s, 3),
+        channels=len(transcript.channels),
+        words=sum(len(channel.words) for channel in transcript.channels),
+        total_s=round(timing.total_s, 4),
+        decode_s=round(timing.decode_s, 4),
+        queue_s=round(timing.queue_s, 4),
+    )

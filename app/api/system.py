@@ -1,0 +1,48 @@
+"""Is it alive, is it ready, what does it do: ``/health``, ``/ready``, ``/metrics``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app import __version__
+from app.api.dependencies import CurrentMetrics, CurrentServices
+
+router = APIRouter(tags=["system"])
+
+
+@router.get("/health", summary="The process is alive")
+async def health(request: Request, services: CurrentServices) -> Response:
+    """Always 200 while the event loop turns; says which model serves, and what is wrong with that."""
+    notices: tuple[str, ...] = request.app.state.notices
+    pools = services.models.ready
+    body: dict[str, Any] = {
+        "status": "ok",
+        "version": __version__,
+        "default_model": services.catalog.default_model,
+        "models": [{"name": name, "workers": pool.workers} for name, pool in pools],
+        "warnings": list(notices),
+    }
+    return Response(orjson.dumps(body), media_type="application/json")
+
+
+@router.get("/ready", summary="Requests can be served")
+async def ready(services: CurrentServices) -> Response:
+    """200 once the default model's workers are up, 503 before and while the server stops."""
+    is_ready = bool(services.models.ready)
+    body = orjson.dumps({"status": "ready" if is_ready else "starting"})
+    return Response(body, status_code=200 if is_ready else 503, media_type="application/json")
+
+
+@router.get("/metrics", summary="Metrics in Prometheus' text format")
+async def show_metrics(metrics: CurrentMetrics, services: CurrentServices) -> Response:
+    """Counters and histograms of this process."""
+    for name, pool in services.models.ready:
+        stats = pool.stats()
+        metrics.workers.labels(name, "total").set(stats.workers)
+        metrics.workers.labels(name, "busy").set(stats.busy)
+        metrics.restarts.labels(name).set(stats.restarts)
+    return Response(metrics.render(), media_type="text/plain; version=0.0.4")

@@ -1,0 +1,120 @@
+"""``/v1/listen``'s query -> options: what is supported, what is reported as without effect, what is refused (contract 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.dialects.deepgram_parameters import PARAMETERS, Kind, Support
+from app.dialects.deepgram_query import Query
+from app.domain.audio import HEADERLESS_ENCODINGS, AudioFormat
+from app.domain.errors import InvalidParameter, InvalidRequest
+from app.domain.languages import MULTI, whisper_language
+from app.domain.options import DEFAULT_UTTERANCE_SPLIT_S, TextOptions, TranscribeOptions
+from app.domain.transcript import RequestWarning
+
+MAX_TAG_CHARACTERS = 128
+MAX_EXTRA_CHARACTERS = 2048
+MAX_SAMPLE_RATE = 384_000
+RESPONSE_FORMATS = ("json", "srt", "vtt", "text")
+
+_DEFAULT_RATES = {"mulaw": 8000, "alaw": 8000, "amr-nb": 8000, "amr-wb": 16_000, "opus": 48_000, "ogg-opus": 48_000}
+"""Hertz of encodings that have one usual rate; the others need ``sample_rate``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenRequest:
+    """One call of ``POST /v1/listen``: what to do, and what the response repeats or looks like."""
+
+    options: TranscribeOptions
+    tags: tuple[str, ...] = ()
+    extra: tuple[tuple[str, str], ...] = ()
+    response_format: str = "json"
+
+
+def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
+    """Read the query string. Raises ``InvalidParameter``, ``InvalidRequest`` or ``UnsupportedModel``."""
+    query = Query.parse(raw_query)
+    detect, among = _detection(query)
+    language = query.text("language") or "en"
+    code_switching = language.lower() == MULTI
+    options = TranscribeOptions(
+        model=query.text("model"),
+        language="en" if code_switching else whisper_language(language),
+        detect_language=detect,
+        detect_among=among,
+        code_switching=code_switching,
+        translate=query.flag("translate"),
+        prompt=query.text("prompt") or "",
+        multichannel=query.flag("multichannel"),
+        audio_format=_audio_format(query, max_channels),
+        text=_text_options(query),
+        warnings=_warnings(query),
+    )
+    return ListenRequest(
+        options=options,
+        tags=_tags(query),
+        extra=_extra(query),
+        response_format=query.choice("response_format", RESPONSE_FORMATS, "json"),
+    )
+
+
+def _detection(query: Query) -> tuple[bool, tuple[str, ...]]:
+    values = [value.strip() for value in query.texts("detect_language")]
+    if all(value.lower() in {"true", "false", "1", "0", "yes", "no", ""} for value in values):
+        return query.flag("detect_language"), ()
+    return True, tuple(dict.fromkeys(whisper_language(value) for value in values))
+
+
+def _audio_format(query: Query, max_channels: int) -> AudioFormat | None:
+    encoding = query.text("encoding")
+    rate = query.integer("sample_rate", 1, MAX_SAMPLE_RATE)
+    channels = query.integer("channels", 1, max_channels) or 1
+    if encoding is None:
+        return None
+    encoding = query.choice("encoding", HEADERLESS_ENCODINGS, encoding)
+    return AudioFormat(encoding, rate or _DEFAULT_RATES.get(encoding, 0), channels)
+
+
+def _text_options(query: Query) -> TextOptions:
+    smart_format = query.flag("smart_format")
+    paragraphs = query.flag("paragraphs") or smart_format
+    split_s = query.number("utt_split", 0.0, 3600.0)
+    return TextOptions(
+        punctuate=query.flag("punctuate") or paragraphs or query.flag("detect_entities"),
+        filler_words=query.flag("filler_words"),
+        paragraphs=paragraphs,
+        utterances=query.flag("utterances"),
+        utterance_split_s=DEFAULT_UTTERANCE_SPLIT_S if split_s is None else split_s,
+    )
+
+
+def _warnings(query: Query) -> tuple[RequestWarning, ...]:
+    if "diarize_model" in query and query.flag("diarize"):
+        raise InvalidRequest("diarize and diarize_model cannot be used together.")
+    found = []
+    for parameter in PARAMETERS:
+        if parameter.support not in (Support.WARNED, Support.PARTLY) or parameter.name not in query:
+            continue
+        used = query.flag(parameter.name) if parameter.kind is Kind.BOOL else query.is_used(parameter.name)
+        if used:
+            found.append(RequestWarning(parameter.name, "unsupported_parameter", parameter.note.replace("`", "")))
+    return tuple(found)
+
+
+def _tags(query: Query) -> tuple[str, ...]:
+    tags = query.texts("tag")
+    if any(len(tag) > MAX_TAG_CHARACTERS for tag in tags):
+        raise InvalidParameter(f"tag: at most {MAX_TAG_CHARACTERS} characters are accepted", parameter="tag")
+    return tags
+
+
+def _extra(query: Query) -> tuple[tuple[str, str], ...]:
+    pairs: dict[str, str] = {}
+    for item in query.texts("extra"):
+        if len(item) > MAX_EXTRA_CHARACTERS:
+            raise InvalidParameter(f"extra: at most {MAX_EXTRA_CHARACTERS} characters are accepted", parameter="extra")
+        key, colon, value = item.partition(":")
+        if not colon or not key:
+            raise InvalidParameter("extra: expected `key:value`", parameter="extra")
+        pairs[key] = value
+    return tuple(pairs.items())

@@ -1,0 +1,105 @@
+"""Deepgram's query parameters of ``/v1/listen``, and what becomes of each: the one source of parser, docs and tests.
+
+Names and meanings are those of the contract, sections 2.2 and 3.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Support(str, Enum):
+    """What the server does with a parameter."""
+
+    SUPPORTED = "supported"
+    PARTLY = "partly"
+    WARNED = "warned"
+    """No effect; a use is reported in ``metadata.warnings``."""
+    IGNORED = "ignored"
+    """No effect by its nature (old names, billing, training); accepted without a word."""
+
+
+class Kind(str, Enum):
+    """How a value is written."""
+
+    BOOL = "boolean"
+    INT = "integer"
+    FLOAT = "number"
+    TEXT = "string"
+    CHOICE = "boolean or string"
+    """Off when absent, empty or ``false``; anything else is a use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of ``POST /v1/listen``. ``ours``: not Deepgram's but this server's own."""
+
+    name: str
+    kind: Kind
+    support: Support
+    note: str
+    repeatable: bool = False
+    ours: bool = False
+
+
+_YES, _PARTLY, _WARN, _IGNORE = Support.SUPPORTED, Support.PARTLY, Support.WARNED, Support.IGNORED
+_BOOL, _INT, _FLOAT, _TEXT, _CHOICE = Kind.BOOL, Kind.INT, Kind.FLOAT, Kind.TEXT, Kind.CHOICE
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter("model", _TEXT, _YES, "Deepgram's names and `whisper-*` map to local models; so do catalogue names and aliases."),
+    Parameter("version", _TEXT, _IGNORE, "A local model has one version."),
+    Parameter("tier", _TEXT, _IGNORE, "Deprecated at Deepgram."),
+    Parameter("language", _TEXT, _YES, "BCP-47; English when absent; `multi` detects and names the language at each word."),
+    Parameter("language_hint", _TEXT, _WARN, "Use `detect_language` with a list of codes.", repeatable=True),
+    Parameter("detect_language", _CHOICE, _YES, "`true`, or the codes to choose from.", repeatable=True),
+    Parameter("encoding", _TEXT, _YES, "For headerless audio; a recognised container wins."),
+    Parameter("sample_rate", _INT, _YES, "Hertz, with `encoding`."),
+    Parameter("channels", _INT, _YES, "Interleaved channels of headerless audio."),
+    Parameter("multichannel", _BOOL, _YES, "Each channel transcribed apart, at most 20."),
+    Parameter("mip_opt_out", _BOOL, _IGNORE, "Nothing is ever used for training."),
+    Parameter("punctuate", _BOOL, _YES, "Off: lower case without punctuation."),
+    Parameter("smart_format", _BOOL, _PARTLY, "Punctuation and paragraphs; numbers, dates and the like stay as the model wrote them."),
+    Parameter("numerals", _BOOL, _WARN, "Numbers stay as the model wrote them."),
+    Parameter("paragraphs", _BOOL, _YES, "Implies `punctuate`."),
+    Parameter("utterances", _BOOL, _YES, "Adds `results.utterances`."),
+    Parameter("utt_split", _FLOAT, _YES, "Seconds of silence that split utterances, 0.8 when absent."),
+    Parameter("filler_words", _BOOL, _YES, "Off: `uh` and `um` are removed."),
+    Parameter("profanity_filter", _BOOL, _WARN, "Words are not masked."),
+    Parameter("measurements", _BOOL, _WARN, "Units stay as spoken."),
+    Parameter("dictation", _BOOL, _WARN, "Spoken commands stay words."),
+    Parameter("redact", _CHOICE, _WARN, "Nothing is redacted.", repeatable=True),
+    Parameter("replace", _TEXT, _WARN, "Nothing is replaced.", repeatable=True),
+    Parameter("keyterm", _TEXT, _WARN, "Not favoured yet; `prompt` conditions the model.", repeatable=True),
+    Parameter("keywords", _TEXT, _WARN, "Not favoured yet; `prompt` conditions the model.", repeatable=True),
+    Parameter("search", _TEXT, _WARN, "No hits are reported.", repeatable=True),
+    Parameter("diarize", _BOOL, _WARN, "No `speaker` is reported; `multichannel` tells tracks apart."),
+    Parameter("diarize_model", _TEXT, _WARN, "No `speaker` is reported; together with `diarize` it is a 400."),
+    Parameter("diarize_version", _TEXT, _IGNORE, "Old."),
+    Parameter("detect_entities", _BOOL, _WARN, "No `entities` are reported."),
+    Parameter("summarize", _CHOICE, _WARN, "No summary is made."),
+    Parameter("topics", _BOOL, _WARN, "No topics are found."),
+    Parameter("custom_topic", _TEXT, _WARN, "No topics are found.", repeatable=True),
+    Parameter("custom_topic_mode", _TEXT, _WARN, "No topics are found."),
+    Parameter("detect_topics", _BOOL, _WARN, "No topics are found."),
+    Parameter("intents", _BOOL, _WARN, "No intents are found."),
+    Parameter("custom_intent", _TEXT, _WARN, "No intents are found.", repeatable=True),
+    Parameter("custom_intent_mode", _TEXT, _WARN, "No intents are found."),
+    Parameter("sentiment", _BOOL, _WARN, "No sentiment is measured."),
+    Parameter("callback", _TEXT, _WARN, "The answer comes in the response itself."),
+    Parameter("callback_method", _TEXT, _WARN, "The answer comes in the response itself."),
+    Parameter("extra", _TEXT, _YES, "`key:value`, echoed; at most 2048 characters.", repeatable=True),
+    Parameter("tag", _TEXT, _YES, "Echoed; at most 128 characters.", repeatable=True),
+    Parameter("alternatives", _TEXT, _IGNORE, "There is always one."),
+    Parameter("ner", _TEXT, _IGNORE, "Old name."),
+    Parameter("no_delay", _TEXT, _IGNORE, "Nothing is ever held back."),
+    Parameter("interim_results", _TEXT, _IGNORE, "Live streams only."),
+    Parameter("endpointing", _TEXT, _IGNORE, "Live streams only."),
+    Parameter("utterance_end_ms", _TEXT, _IGNORE, "Live streams only."),
+    Parameter("vad_events", _TEXT, _IGNORE, "Live streams only."),
+    Parameter("translate", _BOOL, _YES, "Speech in any language becomes English text.", ours=True),
+    Parameter("prompt", _TEXT, _YES, "Text the model is conditioned on: names, spelling, style.", ours=True),
+    Parameter("response_format", _TEXT, _YES, "`json`, or captions and plain text: `srt`, `vtt`, `text`.", ours=True),
+)
+
+BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}

@@ -1,0 +1,152 @@
+"""A transcript as Deepgram's pre-recorded response (contract 2.5), and errors as its bodies (1.3, 2.9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app.dialects.deepgram_words import WordRenderer, median_confidence, seconds
+from app.domain.errors import ErrorKind, SttError
+from app.domain.options import TranscribeOptions
+from app.domain.transcript import Channel, ModelInfo, Transcript
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the response repeats of the request: id, time of arrival (aware UTC), digest of the audio bytes, labels."""
+
+    request_id: str
+    created: datetime
+    sha256: str
+    tags: tuple[str, ...] = ()
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+def render_response(transcript: Transcript, options: TranscribeOptions, facts: RequestFacts) -> bytes:
+    """The whole 200 body."""
+    return orjson.dumps({"metadata": _metadata(transcript, facts), "results": _results(transcript, options)})
+
+
+def _metadata(transcript: Transcript, facts: RequestFacts) -> Json:
+    model = transcript.model
+    metadata: Json = {
+        "transaction_key": "deprecated",
+        "request_id": facts.request_id,
+        "sha256": facts.sha256,
+        "created": timestamp(facts.created),
+        "duration": seconds(transcript.duration_s),
+        "channels": len(transcript.channels),
+        "models": [model.uuid],
+        "model_info": {model.uuid: model_info(model)},
+    }
+    if transcript.warnings:
+        metadata["warnings"] = [
+            {"parameter": warning.parameter, "type": warning.type, "message": warning.message}
+            for warning in transcript.warnings
+        ]
+    if facts.extra:
+        metadata["extra"] = dict(facts.extra)
+    if facts.tags:
+        metadata["tags"] = list(facts.tags)
+    return metadata
+
+
+def _results(transcript: Transcript, options: TranscribeOptions) -> Json:
+    renderers = [
+        WordRenderer(channel.language, punctuated=options.text.punctuate, tag_language=options.code_switching)
+        for channel in transcript.channels
+    ]
+    results: Json = {
+        "channels": [
+            _channel(channel, renderer, options)
+            for channel, renderer in zip(transcript.channels, renderers, strict=True)
+        ]
+    }
+    if options.text.utterances:
+        utterances = [
+            utterance
+            for index, (channel, renderer) in enumerate(zip(transcript.channels, renderers, strict=True))
+            for utterance in renderer.utterances(channel.words, index, options.text.utterance_split_s)
+        ]
+        results["utterances"] = sorted(utterances, key=lambda utterance: utterance["start"])
+    return results
+
+
+def _channel(channel: Channel, renderer: WordRenderer, options: TranscribeOptions) -> Json:
+    words = channel.words
+    alternative: Json = {
+        "transcript": renderer.text(words),
+        "confidence": median_confidence(words),
+        "words": [renderer.word(word) for word in words],
+    }
+    if options.text.paragraphs:
+        alternative["paragraphs"] = renderer.paragraphs(words)
+    if options.code_switching:
+        alternative["languages"] = [channel.language]
+    rendered: Json = {"alternatives": [alternative]}
+    if channel.detected is not None and options.detect_language:
+        rendered["detected_language"] = channel.detected.language
+        rendered["language_confidence"] = round(channel.detected.probability, 8)
+    return rendered
+
+
+def model_info(model: ModelInfo) -> Json:
+    """The ``{name, version, arch}`` object of a model."""
+    return {"name": model.name, "version": model.version, "arch": model.architecture}
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and ``Z``; ``moment`` must be aware UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+_ERROR_CODES = {
+    ErrorKind.INVALID_PARAMETER: "INVALID_QUERY_PARAMETER",
+    ErrorKind.INVALID_REQUEST: "Bad Request",
+    ErrorKind.QUERY_TOO_LONG: "URI_TOO_LONG",
+    ErrorKind.INVALID_PAYLOAD: "Bad Request",
+    ErrorKind.BAD_AUDIO: "Bad Request",
+    ErrorKind.UNSUPPORTED_MODEL: "Bad Request",
+    ErrorKind.REMOTE_CONTENT: "REMOTE_CONTENT_ERROR",
+    ErrorKind.INVALID_CREDENTIALS: "INVALID_AUTH",
+    ErrorKind.INSUFFICIENT_SCOPE: "INSUFFICIENT_PERMISSIONS",
+    ErrorKind.NOT_FOUND: "NOT_FOUND",
+    ErrorKind.METHOD_NOT_ALLOWED: "METHOD_NOT_ALLOWED",
+    ErrorKind.PAYLOAD_TOO_LARGE: "PAYLOAD_TOO_LARGE",
+    ErrorKind.SLOW_UPLOAD: "SLOW_UPLOAD",
+    ErrorKind.CLIENT_GONE: "CLIENT_CLOSED_REQUEST",
+    ErrorKind.OVERLOADED: "TOO_MANY_REQUESTS",
+    ErrorKind.UNAVAILABLE: "Service Unavailable",
+    ErrorKind.ENGINE_FAILED: "INTERNAL_SERVER_ERROR",
+    ErrorKind.DECODE_TIMEOUT: "GATEWAY_TIMEOUT",
+}
+_PREFIXED = frozenset({ErrorKind.BAD_AUDIO, ErrorKind.UNSUPPORTED_MODEL})
+"""Kinds whose message Deepgram begins with the code."""
+
+_MODERN = {
+    ErrorKind.INVALID_CREDENTIALS: ("UNAUTHORIZED", "Check that you are using the correct credentials."),
+    ErrorKind.INSUFFICIENT_SCOPE: ("FORBIDDEN", "The key lacks a scope that this route needs."),
+    ErrorKind.NOT_FOUND: ("NOT_FOUND", "Check the address and the id in it."),
+}
+"""``category`` and ``details`` of the newer error shape, which newer SDKs read on management routes."""
+
+
+def error_message(error: SttError) -> str:
+    """The one line that stands in the body and in the ``dg-error`` header."""
+    prefix = f"{_ERROR_CODES[error.kind]}: " if error.kind in _PREFIXED else ""
+    return prefix + error.message
+
+
+def render_error(error: SttError, request_id: str) -> bytes:
+    """The error body: legacy keys always, the newer ones beside them where newer SDKs look for them (contract 1.3)."""
+    message = error_message(error)
+    body = {"err_code": _ERROR_CODES[error.kind], "err_msg": message, "request_id": request_id}
+    if error.kind in _MODERN:
+        category, details = _MODERN[error.kind]
+        body |= {"category": category, "message": message, "details": details}
+    return orjson.dumps(body)

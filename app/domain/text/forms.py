@@ -1,0 +1,30 @@
+"""The two forms of a word: as it is displayed, and bare (contract 2.6, rules 1 and 2)."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_KEPT_AT_EDGES = frozenset("%#&@°*")
+"""Punctuation by Unicode's classes that carries meaning in a word: ``50%``, ``#1``, ``R&B``, ``@home``, a masked word."""
+
+_SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "؟", "।")
+_CLOSING = "\"'”’»)]』」"
+
+
+def bare_form(text: str) -> str:
+    """The word in lower case without punctuation at its edges; apostrophes and hyphens inside stay. May be empty."""
+    start, end = 0, len(text)
+    while start < end and _is_edge_punctuation(text[start]):
+        start += 1
+    while end > start and _is_edge_punctuation(text[end - 1]):
+        end -= 1
+    return text[start:end].lower()
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a displayed word closes a sentence; closing quotes and brackets after the mark do not hide it."""
+    return text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
+
+
+def _is_edge_punctuation(character: str) -> bool:
+    return unicodedata.category(character).startswith("P") and character not in _KEPT_AT_EDGES

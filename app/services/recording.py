@@ -1,0 +1,189 @@
+"""The pipeline inside one recording: decoding, voice detection and recognition overlap, and memory stays bounded.
+
+Audio is read in blocks; each block is scored and cut into chunks in a thread; a chunk is recognised as soon as a worker is
+free. At most ``in_flight`` chunks exist at a time, so an hour costs no more memory than a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+import anyio.to_thread
+import numpy as np
+
+from app.domain.audio import SAMPLE_RATE, PcmBlock, seconds
+from app.domain.chunking import Chunk, Chunker, mix_to_mono
+from app.domain.options import DecodeOptions
+from app.domain.ports import DecodedAudio, EngineSession, JobClass, Vad, VadStream
+from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
+
+DETECT_S = 10.0
+"""Seconds of speech a language is detected on: one window's worth would delay the first words of long files for little."""
+
+WINDOW_S = 30
+"""Seconds that Whisper looks at in one go."""
+
+SHORT_S = 30.0
+"""The first seconds of every recording go before the rest of long ones, so that short files never wait behind them."""
+
+_FALLBACK_LANGUAGE = "en"
+
+
+@dataclass(slots=True)
+class RecognisedChannel:
+    """One channel while it grows and when it is done; times on the recording's timeline."""
+
+    language: str = _FALLBACK_LANGUAGE
+    detected: LanguageGuess | None = None
+    segments: tuple[Segment, ...] = ()
+    decode_s: float = 0.0
+    queue_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _ChannelState:
+    vad: VadStream
+    chunker: Chunker
+    result: RecognisedChannel
+    needs_language: bool
+    waiting: list[Chunk] = field(default_factory=list)
+    decodes: list[asyncio.Task[tuple[Segment, ...]]] = field(default_factory=list)
+
+
+class RecordingPipeline:
+    """One recording's way through the server. Cancelling ``run`` drops what waits and aborts what runs."""
+
+    def __init__(
+        self, vad: Vad, session: EngineSession, options: DecodeOptions, detect_among: tuple[str, ...], in_flight: int
+    ) -> None:
+        self._vad = vad
+        self._session = session
+        self._options = options
+        self._detect_among = detect_among
+        self._permits = asyncio.Semaphore(in_flight)
+        self._channels: list[_ChannelState] = []
+        self._samples = 0
+        self._progress: Callable[[float], None] | None = None
+
+    async def run(
+        self,
+        opened: AbstractContextManager[DecodedAudio],
+        *,
+        multichannel: bool,
+        on_progress: Callable[[float], None] | None,
+    ) -> tuple[list[RecognisedChannel], float]:
+        """Recognise everything: the channels in order, and the duration in seconds."""
+        self._progress = on_progress
+        audio = await anyio.to_thread.run_sync(opened.__enter__)
+        try:
+            await self._recognise(audio.blocks(), multichannel)
+            for channel in self._channels:
+                channel.result.segments = tuple(segment for decode in channel.decodes for segment in await decode)
+        finally:
+            await self._abandon()
+            await anyio.to_thread.run_sync(opened.__exit__, None, None, None)
+        return [channel.result for channel in self._channels], seconds(self._samples)
+
+    async def _recognise(self, blocks: Iterator[PcmBlock], multichannel: bool) -> None:
+        while True:
+            # not abandoned on cancellation: the file must not be closed under the thread that reads it
+            chunks = await anyio.to_thread.run_sync(self._next_chunks, blocks, multichannel)
+            if chunks is None:
+                break
+            for channel, chunk in chunks:
+                await self._accept(channel, chunk)
+        for channel in self._channels:
+            for chunk in channel.chunker.flush():
+                await self._accept(channel, chunk)
+            await self._settle_language(channel)
+
+    def _next_chunks(self, blocks: Iterator[PcmBlock], multichannel: bool) -> list[tuple[_ChannelState, Chunk]] | None:
+        """In a thread: read one block, score it, cut it. None at the end of the recording."""
+        block = next(blocks, None)
+        if block is None:
+            return None
+        self._samples += block.shape[1]
+        tracks = list(block) if multichannel else [mix_to_mono(block)]
+        while len(self._channels) < len(tracks):
+            self._channels.append(self._new_channel())
+        return [
+            (channel, chunk)
+            for channel, pcm in zip(self._channels, tracks, strict=True)
+            for chunk in channel.chunker.feed(pcm, channel.vad.feed(pcm))
+        ]
+
+    def _new_channel(self) -> _ChannelState:
+        language = self._options.language
+        result = RecognisedChannel(language=language or _FALLBACK_LANGUAGE)
+        return _ChannelState(self._vad.stream(), Chunker(), result, needs_language=language is None)
+
+    async def _accept(self, channel: _ChannelState, chunk: Chunk) -> None:
+        if not channel.needs_language:
+            await self._start(channel, chunk)
+            return
+        channel.waiting.append(chunk)
+        if sum(waiting.pcm.size for waiting in channel.waiting) >= DETECT_S * SAMPLE_RATE:
+            await self._settle_language(channel)
+
+    async def _settle_language(self, channel: _ChannelState) -> None:
+        """Detect on what has gathered, then recognise it. Without speech there is nothing to detect."""
+        if not channel.waiting:
+            return
+        speech = np.concatenate([chunk.pcm for chunk in channel.waiting])[: WINDOW_S * SAMPLE_RATE]
+        guesses = await self._session.detect_language(speech, self._detect_among, JobClass.SHORT_RECORDING)
+        channel.result.detected = guesses[0]
+        channel.result.language = guesses[0].language
+        channel.needs_language = False
+        waiting, channel.waiting = channel.waiting, []
+        for chunk in waiting:
+            await self._start(channel, chunk)
+
+    async def _start(self, channel: _ChannelState, chunk: Chunk) -> None:
+        await self._permits.acquire()
+        try:
+            for decode in channel.decodes:  # a failure ends the recording now, not after an hour of further work
+                if decode.done():
+                    decode.result()
+        except BaseException:
+            self._permits.release()
+            raise
+        channel.decodes.append(asyncio.ensure_future(self._decode(channel, chunk)))
+
+    async def _decode(self, channel: _ChannelState, chunk: Chunk) -> tuple[Segment, ...]:
+        start_s = seconds(chunk.start_samples)
+        try:
+            job_class = JobClass.SHORT_RECORDING if start_s < SHORT_S else JobClass.LONG_RECORDING
+            options = replace(self._options, language=channel.result.language)
+            hypothesis = await self._session.transcribe(chunk.pcm, options, job_class)
+        finally:
+            self._permits.release()
+        self._account(channel, hypothesis)
+        if self._progress is not None:
+            self._progress(start_s + seconds(chunk.pcm.size))
+        return tuple(_shifted(segment, start_s) for segment in hypothesis.segments)
+
+    def _account(self, channel: _ChannelState, hypothesis: Hypothesis) -> None:
+        channel.result.decode_s += hypothesis.decode_s
+        channel.result.queue_s += hypothesis.queue_s
+
+    async def _abandon(self) -> None:
+        decodes = [decode for channel in self._channels for decode in channel.decodes]
+        for decode in decodes:
+            decode.cancel()
+        await asyncio.gather(*decodes, return_exceptions=True)
+
+
+def _shifted(segment: Segment, by_s: float) -> Segment:
+    return replace(
+        segment,
+        start_s=segment.start_s + by_s,
+        end_s=segment.end_s + by_s,
+        words=tuple(_shifted_word(word, by_s) for word in segment.words),
+    )
+
+
+def _shifted_word(word: Word, by_s: float) -> Word:
+    return replace(word, start_s=word.start_s + by_s, end_s=word.end_s + by_s)

@@ -1,0 +1,142 @@
+"""One recording: admitted, decoded to samples, cut on silence, recognised by all idle workers, put back together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import BinaryIO
+
+from app.domain.audio import AudioLimits
+from app.domain.errors import DecodeTimeout, InvalidParameter, UnsupportedModel
+from app.domain.options import DecodeOptions, TranscribeOptions
+from app.domain.ports import AudioDecoder, EnginePool, EngineSession, InstalledModel, Vad
+from app.domain.text.fillers import without_fillers
+from app.domain.transcript import Channel, RequestWarning, Timing, Transcript
+from app.services.catalog import Catalog
+from app.services.recording import RecognisedChannel, RecordingPipeline
+from app.services.residency import ResidentModels
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingDefaults:
+    """Decoder settings of the server that requests do not choose."""
+
+    beam_size: int = 1
+    fit_context: bool = True
+
+
+class Transcriber:
+    """The use case behind ``POST /v1/listen``, ``whisperapi transcribe`` and every other way a recording comes in."""
+
+    def __init__(
+        self,
+        decoder: AudioDecoder,
+        vad: Vad,
+        catalog: Catalog,
+        models: ResidentModels,
+        limits: AudioLimits,
+        timeout_s: float,
+        defaults: DecodingDefaults,
+    ) -> None:
+        self._decoder = decoder
+        self._vad = vad
+        self._catalog = catalog
+        self._models = models
+        self._limits = limits
+        self._timeout_s = timeout_s
+        self._defaults = defaults
+
+    @asynccontextmanager
+    async def admit(self, options: TranscribeOptions) -> AsyncIterator[RecordingJob]:
+        """Check the request against the models and take a permit, before any byte of audio is read.
+
+        Raises ``UnsupportedModel`` or ``InvalidParameter`` for what cannot be done, ``Overloaded`` and ``Unavailable`` for not now.
+        """
+        language = None if options.detect_language or options.code_switching else options.language
+        resolution = self._catalog.resolve(options.model, language)
+        model = resolution.model
+        _check_abilities(model, options)
+        pool = await self._models.pool(model)
+        async with pool.admit() as session:
+            yield RecordingJob(self, model, pool, session, options, resolution.warnings)
+
+    async def run(
+        self, job: RecordingJob, source: BinaryIO, on_progress: Progress | None
+    ) -> tuple[list[RecognisedChannel], float]:
+        """Recognise one admitted recording: its channels, and its duration in seconds."""
+        pipeline = RecordingPipeline(
+            self._vad, job.session, job.decode_options(self._defaults), job.detect_among, in_flight=job.pool.workers + 2
+        )
+        opened = self._decoder.open(source, job.options.audio_format, self._limits)
+        try:
+            return await asyncio.wait_for(
+                pipeline.run(opened, multichannel=job.options.multichannel, on_progress=on_progress), self._timeout_s
+            )
+        except asyncio.TimeoutError:
+            raise DecodeTimeout from None
+
+
+@dataclass(slots=True)
+class RecordingJob:
+    """An admitted request: the model that will do the work, and the right to use it while the context is open."""
+
+    transcriber: Transcriber
+    model: InstalledModel
+    pool: EnginePool
+    session: EngineSession
+    options: TranscribeOptions
+    warnings: tuple[RequestWarning, ...]
+
+    @property
+    def detect_among(self) -> tuple[str, ...]:
+        """Codes that detection may choose from; empty: all of the model's."""
+        return self.options.detect_among
+
+    def decode_options(self, defaults: DecodingDefaults) -> DecodeOptions:
+        """What every decode of this recording is asked; language None: detect it first."""
+        options = self.options
+        return DecodeOptions(
+            language=None if options.detect_language or options.code_switching else options.language,
+            languages=options.detect_among,
+            translate=options.translate,
+            prompt=options.prompt,
+            beam_size=defaults.beam_size,
+            fit_context=defaults.fit_context,
+        )
+
+    async def run(self, source: BinaryIO, on_progress: Progress | None = None) -> Transcript:
+        """Transcribe ``source`` (seekable, positioned anywhere). ``on_progress`` hears the seconds done so far."""
+        started = perf_counter()
+        recognised, duration_s = await self.transcriber.run(self, source, on_progress)
+        timing = Timing(
+            queue_s=sum(channel.queue_s for channel in recognised),
+            decode_s=sum(channel.decode_s for channel in recognised),
+            total_s=perf_counter() - started,
+        )
+        return Transcript(
+            channels=tuple(self._finish(channel) for channel in recognised),
+            duration_s=duration_s,
+            model=self.model.info,
+            warnings=self.warnings + self.options.warnings,
+            timing=timing,
+        )
+
+    def _finish(self, channel: RecognisedChannel) -> Channel:
+        segments = channel.segments
+        if not self.options.text.filler_words:
+            segments = tuple(replace(segment, words=without_fillers(segment.words)) for segment in segments)
+        language = "en" if self.options.translate else channel.language
+        return Channel(segments=segments, language=language, detected=channel.detected)
+
+
+def _check_abilities(model: InstalledModel, options: TranscribeOptions) -> None:
+    if options.translate and not model.translates:
+        raise InvalidParameter(f"translate: the model `{model.info.name}` cannot translate", parameter="translate")
+    unknown = [code for code in options.detect_among if code not in model.languages]
+    if unknown:
+        raise UnsupportedModel
