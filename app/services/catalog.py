@@ -48,9 +48,7 @@ class Catalog:
         models_dir: Path,
         bundled_dir: Path = BUNDLED_DIR,
         default_model: str = "base",
-        unknown_model: _LONGEST_NAME_SHOWN = 80  # what a client made up comes back in its warning
-
-UnknownModelPolicy = "refuse",
+        unknown_model: UnknownModelPolicy = "refuse",
     ) -> None:
         self.data = data
         self.models_dir = models_dir
@@ -59,9 +57,7 @@ UnknownModelPolicy = "refuse",
         self._unknown_model = unknown_model
 
     @classmethod
-    def open(cls, models_dir: Path, default_model: str, unknown_model: _LONGEST_NAME_SHOWN = 80  # what a client made up comes back in its warning
-
-UnknownModelPolicy = "refuse") -> Catalog:
+    def open(cls, models_dir: Path, default_model: str, unknown_model: UnknownModelPolicy = "refuse") -> Catalog:
         """The catalogue that came with the package, over this folder of downloaded weights."""
         return cls(load_catalog(), models_dir, default_model=default_model, unknown_model=unknown_model)
 
