@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
@@ -36,17 +37,17 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
         finally:
             await services.models.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Whisper API",
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
+        redoc_url=None,
         description="Deepgram's speech-to-text interface on your own machine, powered by whisper.cpp.",
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.notices = notices
-    app.add_middleware(RequestContext, max_query_bytes=settings.max_query_bytes)
     any_origin = "*" in settings.cors_origins
     app.add_middleware(
         CORSMiddleware,
@@ -57,6 +58,7 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
         allow_headers=["*"],
         expose_headers=EXPOSED_HEADERS,
     )
+    app.add_middleware(RequestContext, max_query_bytes=settings.max_query_bytes)
     register_error_handlers(app)
     for module in (listen, models, system):
         app.include_router(module.router)

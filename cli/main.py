@@ -1,0 +1,29 @@
+"""``whisperapi``: the one program, and its commands."""
+
+from __future__ import annotations
+
+import typer
+
+from app import __version__
+from cli.doctor import doctor
+from cli.keys import keys_app
+from cli.models import models_app
+from cli.serve import serve
+from cli.transcribe import transcribe
+
+app = typer.Typer(
+    help="Speech-to-text on your own machine: Deepgram's interface, powered by whisper.cpp.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # locals may hold keys and transcripts
+)
+app.command()(serve)
+app.command()(transcribe)
+app.command()(doctor)
+app.add_typer(keys_app, name="keys")
+app.add_typer(models_app, name="models")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)

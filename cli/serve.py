@@ -1,0 +1,116 @@
+"""``whisperapi serve``: migrate, make a first key, find a model, start, and say how to try it."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from rich.console import Console
+
+import models
+from app import __version__
+from app.main import create_app
+from app.settings import Settings
+from app.telemetry import configure_logging
+from app.wiring import build_accounts, build_catalog, start_services
+from cli.models import ensure_default_model
+
+SAMPLE = Path(models.__file__).parent / "hello-world.wav"
+"""A clip that comes with the program, so that the first request needs nothing else."""
+
+_KEEP_ALIVE_S = 75
+"""Seconds an idle connection stays open: longer than the pause between two requests of most clients' pools."""
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.")] = None,
+    model: Annotated[str | None, typer.Option(help="Default model; pulled when it is not here.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Decode workers per model.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads per worker.")] = None,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Answer without keys (loopback only).")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Allow --no-auth on any address.")] = False,
+) -> None:
+    """Start the server."""
+    given: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "default_model": model,
+        "workers": workers,
+        "threads": threads,
+        "auth": False if no_auth else None,
+        "insecure": True if insecure else None,
+    }
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    console = Console(stderr=True)
+    if not settings.auth and not settings.insecure and not _is_loopback(settings.host):
+        console.print(f"Refusing to serve {settings.host} without keys: others could use it. Add --insecure if you mean it.")
+        raise typer.Exit(2)
+    configure_logging(settings.log_level, settings.log_format)
+    first_key = build_accounts(settings, _now).ensure_first_key() if settings.auth else None
+    found, notice = ensure_default_model(settings, build_catalog(settings), console)
+    serving = settings.model_copy(update={"default_model": found.info.name})
+    _Server(serving, () if notice is None else (notice,), first_key).run()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says how to try the server once its socket is open."""
+
+    def __init__(self, settings: Settings, notices: tuple[str, ...], first_key: str | None) -> None:
+        self._settings = settings
+        self._notices = notices
+        self._first_key = first_key
+        super().__init__(
+            uvicorn.Config(
+                create_app(settings, start_services, notices),
+                host=settings.host,
+                port=settings.port,
+                http="httptools",
+                ws="wsproto",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s)),
+            )
+        )
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            print(_welcome(self._settings, port, self._notices, self._first_key), flush=True)
+
+
+def _welcome(settings: Settings, port: int, notices: tuple[str, ...], first_key: str | None) -> str:
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "localhost", "::") else settings.host  # noqa: S104 - compared, not bound
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    lines = ["", f"Whisper API {__version__} is listening on {url}", f"Documentation: {url}/docs", ""]
+    for notice in notices:
+        lines += [f"NOTE: {notice}", ""]
+    if first_key is not None:
+        lines += ["Your API key, shown this once and stored only as a hash:", "", f"    {first_key}", ""]
+    header = ""
+    if settings.auth:
+        header = f' -H "Authorization: Token {first_key or "$WHISPERAPI_KEY"}"'
+        if first_key is None:
+            lines += ["Set WHISPERAPI_KEY to your key; `whisperapi keys create` makes another one.", ""]
+    lines += ["Try it:", "", f'    curl{header} --data-binary @{SAMPLE} "{url}/v1/listen?punctuate=true"', ""]
+    return "\n".join(lines)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
