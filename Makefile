@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fast lint format lock clean
+.PHONY: help setup run test fast lint format docs lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ lint: $(STAMP).dev ## Check style and types only
 format: $(STAMP).dev ## Rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP).dev ## Write the generated tables of docs/ again
+	$(BIN)/python -m scripts.write_docs
 
 lock: $(STAMP).dev ## Resolve requirements/*.txt again from pyproject.toml
 	$(BIN)/python scripts/lock.py
