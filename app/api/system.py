@@ -22,7 +22,7 @@ async def health(request: Request, services: CurrentServices) -> Response:
     body: dict[str, Any] = {
         "status": "ok",
         "version": __version__,
-        "default_model": services.catalog.default_model,
+        "default_model": services.catalog.default().info.name,
         "models": [{"name": name, "workers": pool.workers} for name, pool in pools],
         "warnings": list(notices),
     }

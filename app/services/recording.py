@@ -56,13 +56,10 @@ class _ChannelState:
 class RecordingPipeline:
     """One recording's way through the server. Cancelling ``run`` drops what waits and aborts what runs."""
 
-    def __init__(
-        self, vad: Vad, session: EngineSession, options: DecodeOptions, detect_among: tuple[str, ...], in_flight: int
-    ) -> None:
+    def __init__(self, vad: Vad, session: EngineSession, options: DecodeOptions, in_flight: int) -> None:
         self._vad = vad
         self._session = session
         self._options = options
-        self._detect_among = detect_among
         self._permits = asyncio.Semaphore(in_flight)
         self._channels: list[_ChannelState] = []
         self._samples = 0
@@ -133,7 +130,7 @@ class RecordingPipeline:
         if not channel.waiting:
             return
         speech = np.concatenate([chunk.pcm for chunk in channel.waiting])[: WINDOW_S * SAMPLE_RATE]
-        guesses = await self._session.detect_language(speech, self._detect_among, JobClass.SHORT_RECORDING)
+        guesses = await self._session.detect_language(speech, self._options.languages, JobClass.SHORT_RECORDING)
         channel.result.detected = guesses[0]
         channel.result.language = guesses[0].language
         channel.needs_language = False

@@ -57,21 +57,27 @@ class Transcriber:
 
         Raises ``UnsupportedModel`` or ``InvalidParameter`` for what cannot be done, ``Overloaded`` and ``Unavailable`` for not now.
         """
-        language = None if options.detect_language or options.code_switching else options.language
-        resolution = self._catalog.resolve(options.model, language)
+        wanted = None if options.detect_language or options.code_switching else options.language
+        resolution = self._catalog.resolve(options.model, wanted)
         model = resolution.model
         _check_abilities(model, options)
         pool = await self._models.pool(model)
+        decode = DecodeOptions(
+            language=resolution.language,
+            languages=options.detect_among,
+            translate=options.translate,
+            prompt=options.prompt,
+            beam_size=self._defaults.beam_size,
+            fit_context=self._defaults.fit_context,
+        )
         async with pool.admit() as session:
-            yield RecordingJob(self, model, pool, session, options, resolution.warnings)
+            yield RecordingJob(self, model, pool, session, options, decode, resolution.warnings)
 
     async def run(
         self, job: RecordingJob, source: BinaryIO, on_progress: Progress | None
     ) -> tuple[list[RecognisedChannel], float]:
         """Recognise one admitted recording: its channels, and its duration in seconds."""
-        pipeline = RecordingPipeline(
-            self._vad, job.session, job.decode_options(self._defaults), job.detect_among, in_flight=job.pool.workers + 2
-        )
+        pipeline = RecordingPipeline(self._vad, job.session, job.decode, in_flight=job.pool.workers + 2)
         opened = self._decoder.open(source, job.options.audio_format, self._limits)
         try:
             return await asyncio.wait_for(
@@ -83,31 +89,18 @@ class Transcriber:
 
 @dataclass(slots=True)
 class RecordingJob:
-    """An admitted request: the model that will do the work, and the right to use it while the context is open."""
+    """An admitted request: the model that will do the work, and the right to use it while the context is open.
+
+    ``decode`` is what each of its decodes is asked; its language is None when it is to be detected first.
+    """
 
     transcriber: Transcriber
     model: InstalledModel
     pool: EnginePool
     session: EngineSession
     options: TranscribeOptions
+    decode: DecodeOptions
     warnings: tuple[RequestWarning, ...]
-
-    @property
-    def detect_among(self) -> tuple[str, ...]:
-        """Codes that detection may choose from; empty: all of the model's."""
-        return self.options.detect_among
-
-    def decode_options(self, defaults: DecodingDefaults) -> DecodeOptions:
-        """What every decode of this recording is asked; language None: detect it first."""
-        options = self.options
-        return DecodeOptions(
-            language=None if options.detect_language or options.code_switching else options.language,
-            languages=options.detect_among,
-            translate=options.translate,
-            prompt=options.prompt,
-            beam_size=defaults.beam_size,
-            fit_context=defaults.fit_context,
-        )
 
     async def run(self, source: BinaryIO, on_progress: Progress | None = None) -> Transcript:
         """Transcribe ``source`` (seekable, positioned anywhere). ``on_progress`` hears the seconds done so far."""

@@ -1,0 +1,83 @@
+"""The composition root: the only module that names adapters. Settings in, services out."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from app.audio.decode import Decoder
+from app.audio.vad import load_vad
+from app.domain.audio import AudioLimits
+from app.domain.ports import EnginePool, InstalledModel
+from app.engines.pool import PoolOptions, ProcessPool
+from app.outbound import HttpFetcher
+from app.services import Services
+from app.services.accounts import Accounts
+from app.services.catalog import Catalog
+from app.services.residency import ResidentModels, StartPool
+from app.services.transcribe import DecodingDefaults, Transcriber
+from app.settings import Settings
+from app.storage.database import open_database
+from app.storage.migrate import upgrade
+from app.storage.stores import SqlKeyStore
+
+
+def build_accounts(settings: Settings) -> Accounts:
+    """Keys in the configured database, migrated to the newest schema first."""
+    upgrade(settings.resolved_database_url)
+    store = SqlKeyStore(open_database(settings.resolved_database_url))
+    return Accounts(store, lambda: datetime.now(timezone.utc), settings.api_key)
+
+
+def build_catalog(settings: Settings) -> Catalog:
+    """The catalogue over the configured folder of weights."""
+    return Catalog.open(settings.resolved_models_dir, settings.default_model, settings.unknown_model)
+
+
+async def start_services(settings: Settings) -> Services:
+    """Everything, with the default model and the preloaded ones up and ready."""
+    catalog = build_catalog(settings)
+    models = ResidentModels(pool_starter(settings))
+    services = build_services(settings, build_accounts(settings), catalog, models)
+    try:
+        for name in ("", *settings.preload_models):
+            await models.pool(catalog.resolve(name, None).model)
+    except BaseException:
+        await models.close()
+        raise
+    return services
+
+
+def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, models: ResidentModels) -> Services:
+    """Join the services to their adapters; nothing is started."""
+    transcriber = Transcriber(
+        Decoder(),
+        load_vad(),
+        catalog,
+        models,
+        AudioLimits(settings.max_audio_seconds, settings.max_channels),
+        settings.request_timeout_s,
+        DecodingDefaults(settings.beam_size, settings.fit_context),
+    )
+    fetcher = HttpFetcher(
+        connect_timeout_s=settings.fetch_connect_timeout_s,
+        total_timeout_s=settings.fetch_timeout_s,
+        max_redirects=settings.fetch_max_redirects,
+        allow=settings.fetch_allow,
+    )
+    return Services(accounts, catalog, models, transcriber, fetcher)
+
+
+def pool_starter(settings: Settings) -> StartPool:
+    """How a model's workers are started."""
+
+    async def start(model: InstalledModel) -> EnginePool:
+        options = PoolOptions(
+            workers=settings.workers,
+            threads=settings.threads,
+            gpu=settings.gpu,
+            flash_attention=settings.flash_attention,
+            max_pending=settings.max_pending_requests,
+        )
+        return await ProcessPool.start(model.path, options)
+
+    return start
