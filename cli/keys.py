@@ -196,11 +196,11 @@ def _show_secret(key: ApiKey, secret: str, json_extra: Mapping[str, object] | No
 
 def _print_table(keys: list[ApiKey], now: datetime) -> None:
     table = Table()
-    for heading in ("Prefix", "Name", "Scopes", "Created", "Expires", "Last used", "Status"):
+    for heading in ("Prefix", "Name", "Scopes", "Created", "Ends", "Last used", "Status"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "Prefix")
     for key in keys:
         status = key.status(now)
-        times = (_age(key.created), _age(key.expires), _age(key.last_used))
+        times = (_minute(key.created), _minute(_end(key)), _minute(key.last_used))
         # Text, not str: a name in square brackets is a name, not markup.
         table.add_row(key.prefix, Text(key.name), ", ".join(key.scopes), *times, Text(status.value, style=_STYLES[status]))
     console = Console()
@@ -209,5 +209,9 @@ def _print_table(keys: list[ApiKey], now: datetime) -> None:
     console.print(table)
 
 
-def _age(moment: datetime | None) -> str:
+def _end(key: ApiKey) -> datetime | None:
+    return min((moment for moment in (key.expires, key.revoked) if moment is not None), default=None)
+
+
+def _minute(moment: datetime | None) -> str:
     return "never" if moment is None else moment.strftime("%Y-%m-%d %H:%MZ")
