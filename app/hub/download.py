@@ -104,7 +104,7 @@ class Hub:
         def ask() -> None:
             try:
                 answers.put(_metadata(wanted, self._endpoint, self._answer_s))
-            except Exception as error:  # raised again below, in the thread that waits
+            except Exception as error:  # noqa: BLE001 (raised again below, in the thread that waits)
                 answers.put(error)
 
         Thread(target=ask, name="hub-metadata", daemon=True).start()
