@@ -125,11 +125,18 @@ class VadStream(Protocol):
 
 
 class Vad(Protocol):
-    """Makes streams, and scores whole pieces faster than a stream could."""
+    """Makes streams, which share the weights. ``name`` says which detector it is; ``window_samples`` is one window's length.
 
+    ``score`` rates a whole piece at once: what a fresh stream would answer for it with silence added up to a full window,
+    shape ``(ceil(n / window_samples),)``.
+    """
+
+    name: str
     window_samples: int
 
     def stream(self) -> VadStream: ...
+
+    def score(self, pcm: Pcm16k) -> NDArray[np.float32]: ...
 
 
 class DecodedAudio(Protocol):
