@@ -79,10 +79,8 @@ async def _transcribe_all(
     failures = 0
     try:
         for file in files:
-            try:
-                transcript = await _transcribe_one(services, file, options, console)
-            except SttError as error:
-                console.print(f"error: {file.name}: {error.message}", highlight=False)
+            transcript = await _transcribe_one(services, file, options, console)
+            if transcript is None:
                 failures += 1
             else:
                 print(_render(transcript, options, output, file), end="")
@@ -91,13 +89,17 @@ async def _transcribe_all(
     return failures
 
 
-async def _transcribe_one(services: Services, file: Path, options: TranscribeOptions, console: Console) -> Transcript:
+async def _transcribe_one(services: Services, file: Path, options: TranscribeOptions, console: Console) -> Transcript | None:
+    """The transcript, or None after saying what went wrong."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} s"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress, file.open("rb") as source:
         task = progress.add_task(file.name, total=None)
-        async with services.transcriber.admit(options) as job:
-            transcript = await job.run(source, lambda done_s: progress.update(task, completed=done_s))
-    return transcript
+        try:
+            async with services.transcriber.admit(options) as job:
+                return await job.run(source, lambda done_s: progress.update(task, completed=done_s))
+        except SttError as error:
+            console.print(f"error: {file.name}: {error.message}", highlight=False)
+            return None
 
 
 def _render(transcript: Transcript, options: TranscribeOptions, output: Format, file: Path) -> str:

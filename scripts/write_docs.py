@@ -12,6 +12,8 @@ from app.dialects.deepgram_parameters import PARAMETERS, Parameter
 from app.settings import Settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+BEGIN = "<!-- generated: make docs -->"
+END = "<!-- end -->"
 
 
 def render_configuration() -> str:
@@ -65,9 +67,9 @@ def main() -> None:
     """Replace what stands between the markers of each page."""
     for page, render in GENERATED.items():
         path = DOCS / page
-        marked = re.compile(r"(<!-- generated: make docs -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        text = marked.sub(lambda found, table=render(): found[1] + table + found[2], path.read_text(encoding="utf-8"))
-        path.write_text(text, encoding="utf-8")
+        before, _, rest = path.read_text(encoding="utf-8").partition(f"{BEGIN}\n")
+        _, _, after = rest.partition(f"\n{END}")
+        path.write_text(f"{before}{BEGIN}\n{render()}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _log = logger(__name__)
 
 
 class RequestContext:
-    """ASGI middleware, outermost of ours. ``request.state.request_id`` is the id; sloppy paths (``//v1/listen/``) are mended.
+    """ASGI middleware, outermost of ours. ``request.state.request_id`` is the id; paths like ``//v1/listen/`` are mended.
 
     A redirect would lose bodies and WebSocket upgrades, so the path is rewritten in place (contract 4.8).
     """

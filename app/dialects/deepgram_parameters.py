@@ -47,7 +47,9 @@ _YES, _PARTLY, _WARN, _IGNORE = Support.SUPPORTED, Support.PARTLY, Support.WARNE
 _BOOL, _INT, _FLOAT, _TEXT, _CHOICE = Kind.BOOL, Kind.INT, Kind.FLOAT, Kind.TEXT, Kind.CHOICE
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("model", _TEXT, _YES, "Deepgram's names and `whisper-*` map to local models; so do catalogue names and aliases."),
+    Parameter(
+        "model", _TEXT, _YES, "Deepgram's names and `whisper-*` map to local models; so do catalogue names."
+    ),
     Parameter("version", _TEXT, _IGNORE, "A local model has one version."),
     Parameter("tier", _TEXT, _IGNORE, "Deprecated at Deepgram."),
     Parameter("language", _TEXT, _YES, "BCP-47; English when absent; `multi` detects and names the language at each word."),
@@ -59,7 +61,12 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("multichannel", _BOOL, _YES, "Each channel transcribed apart, at most 20."),
     Parameter("mip_opt_out", _BOOL, _IGNORE, "Nothing is ever used for training."),
     Parameter("punctuate", _BOOL, _YES, "Off: lower case without punctuation."),
-    Parameter("smart_format", _BOOL, _PARTLY, "Punctuation and paragraphs; numbers, dates and the like stay as the model wrote them."),
+    Parameter(
+        "smart_format",
+        _BOOL,
+        _PARTLY,
+        "Punctuation and paragraphs; numbers and dates stay as the model wrote them.",
+    ),
     Parameter("numerals", _BOOL, _WARN, "Numbers stay as the model wrote them."),
     Parameter("paragraphs", _BOOL, _YES, "Implies `punctuate`."),
     Parameter("utterances", _BOOL, _YES, "Adds `results.utterances`."),

@@ -63,8 +63,7 @@ def _results(transcript: Transcript, options: TranscribeOptions) -> Json:
     ]
     results: Json = {
         "channels": [
-            _channel(channel, renderer, options)
-            for channel, renderer in zip(transcript.channels, renderers, strict=True)
+            _channel(channel, renderer, options) for channel, renderer in zip(transcript.channels, renderers, strict=True)
         ]
     }
     if options.text.utterances:

@@ -55,7 +55,8 @@ class Transcriber:
     async def admit(self, options: TranscribeOptions) -> AsyncIterator[RecordingJob]:
         """Check the request against the models and take a permit, before any byte of audio is read.
 
-        Raises ``UnsupportedModel`` or ``InvalidParameter`` for what cannot be done, ``Overloaded`` and ``Unavailable`` for not now.
+        Raises ``UnsupportedModel`` or ``InvalidParameter`` for what cannot be done, ``Overloaded`` or ``Unavailable`` for
+        what cannot be done now.
         """
         wanted = None if options.detect_language or options.code_switching else options.language
         resolution = self._catalog.resolve(options.model, wanted)

