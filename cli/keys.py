@@ -138,11 +138,11 @@ def _accounts() -> Iterator[Accounts]:
     try:
         settings = Settings()
         upgrade(settings.resolved_database_url)
-        engine = open_database(settings.resolved_database_url)
+        accounts = Accounts(SqlKeyStore(open_database(settings.resolved_database_url)), _now)
         try:
-            yield Accounts(SqlKeyStore(engine), _now)
+            yield accounts
         finally:
-            engine.dispose()
+            accounts.close()
     except ValidationError as error:
         names = ", ".join(f"WHISPERAPI_{part}".upper() for each in error.errors() for part in each["loc"])
         raise _failed(f"A setting has an unusable value: {names}") from error

@@ -232,6 +232,10 @@ class KeyStore(Protocol):
         """Record a use. Never moves the time of last use back; an unknown key is ignored."""
         ...
 
+    def close(self) -> None:
+        """Give back what is held open. A later call opens it again."""
+        ...
+
 
 class Fetcher(Protocol):
     """Downloads audio named by a client, from global addresses only.

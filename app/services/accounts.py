@@ -165,11 +165,12 @@ class Accounts:
         return successor, secret
 
     def close(self) -> None:
-        """Write what is still to be recorded, then stop recording. ``verify`` goes on working."""
+        """Write what is still to be recorded, stop recording and close the store. ``verify`` would go on working."""
         with self._lock:
             self._is_closed = True
         if self._writer is not None:
             self._writer.shutdown(wait=True)
+        self._store.close()
 
     def _new(self, name: str, scopes: tuple[str, ...], expires: datetime | None) -> tuple[ApiKey, str]:
         secret = secrets.token_hex(20)

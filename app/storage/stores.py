@@ -19,7 +19,7 @@ from app.storage.tables import KeyRow
 
 
 class SqlKeyStore:
-    """``KeyStore`` over an engine that ``open_database`` made and ``upgrade`` has brought up to date."""
+    """``KeyStore`` over an engine that ``open_database`` made and ``upgrade`` has brought up to date; owns the engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -73,6 +73,9 @@ class SqlKeyStore:
         with _translated(writing(self._engine)) as connection:
             older = or_(KeyRow.last_used.is_(None), KeyRow.last_used < when)
             connection.execute(update(KeyRow).where(KeyRow.key_id == key_id, older).values(last_used=when))
+
+    def close(self) -> None:
+        self._engine.dispose()
 
 
 _COLUMNS = tuple(KeyRow.__table__.columns)

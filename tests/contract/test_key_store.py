@@ -122,3 +122,9 @@ class TestKeyStore:
         store.touch("id-1", NOW)
         store.touch("nobody", NOW)
         assert list(store.all()) == [make_key(last_used=NOW + timedelta(seconds=1))]
+
+    def test_works_again_after_closing(self, store: KeyStore) -> None:
+        store.add(make_key(), HASH)
+        store.close()
+        store.close()
+        assert store.find(HASH) == make_key()

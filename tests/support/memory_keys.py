@@ -16,6 +16,7 @@ class MemoryKeyStore:
 
     def __init__(self) -> None:
         self.is_down = False
+        self.closings = 0
         self.touches: list[tuple[str, datetime]] = []
         self._keys: dict[str, tuple[ApiKey, str]] = {}
         self._lock = threading.RLock()
@@ -72,6 +73,9 @@ class MemoryKeyStore:
             self.touches.append((key_id, when))
             if key is not None and (key.last_used is None or key.last_used < when):
                 self._keys[key_id] = (replace(key, last_used=when), self._keys[key_id][1])
+
+    def close(self) -> None:
+        self.closings += 1
 
     def _check(self) -> None:
         if self.is_down:

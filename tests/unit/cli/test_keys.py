@@ -47,8 +47,7 @@ def keys_json(*arguments: str) -> Any:
 
 
 def works(database: Path, secret: str) -> bool:
-    engine = open_database(f"sqlite:///{database}")
-    accounts = Accounts(SqlKeyStore(engine), lambda: datetime.now(timezone.utc))
+    accounts = Accounts(SqlKeyStore(open_database(f"sqlite:///{database}")), lambda: datetime.now(timezone.utc))
     try:
         accounts.verify(secret)
     except InvalidCredentials:
@@ -57,7 +56,6 @@ def works(database: Path, secret: str) -> bool:
         return True
     finally:
         accounts.close()
-        engine.dispose()
 
 
 class TestCreate:

@@ -245,6 +245,20 @@ class TestLastUse:
         assert works(accounts, secret)
         assert store.touches == []
 
+    def test_closing_writes_first_and_then_closes_the_store(self, clock: Clock) -> None:
+        class Ordered(MemoryKeyStore):
+            def touch(self, key_id: str, when: datetime) -> None:
+                assert self.closings == 0
+                super().touch(key_id, when)
+
+        store = Ordered()
+        accounts = Accounts(store, clock)
+        key, secret = accounts.create("laptop")
+        accounts.verify(secret)
+        accounts.close()
+        assert store.touches == [(key.key_id, START)]
+        assert store.closings == 1
+
 
 class TestFindAndRevoke:
     def test_a_key_is_named_by_id_prefix_name_or_secret(self, accounts: Accounts) -> None:
@@ -415,15 +429,14 @@ class TestOnADatabase:
         return url
 
     def test_no_secret_is_in_the_files_of_the_database(self, url: str, tmp_path: Path, clock: Clock) -> None:
-        engine = open_database(url)
-        accounts = Accounts(SqlKeyStore(engine), clock, "a static key")
+        accounts = Accounts(SqlKeyStore(open_database(url)), clock, "a static key")
         key, secret = accounts.create("laptop")
         new, new_secret = accounts.rotate("laptop", grace_s=60)
         assert works(accounts, new_secret)
-        accounts.close()
         files = list(tmp_path.iterdir())
         content = b"".join(path.read_bytes() for path in files)
-        engine.dispose()
+        accounts.close()
+        content += (tmp_path / "keys.db").read_bytes()
         assert {path.name for path in files} == {"keys.db", "keys.db-wal", "keys.db-shm"}
         for hidden in (secret, new_secret, "a static key"):
             assert hidden.encode() not in content
@@ -433,8 +446,7 @@ class TestOnADatabase:
         assert new.prefix.encode() in content
 
     def test_a_key_revoked_by_another_process_is_refused_by_the_next_call(self, url: str, clock: Clock) -> None:
-        engine = open_database(url)
-        accounts = Accounts(SqlKeyStore(engine), clock)
+        accounts = Accounts(SqlKeyStore(open_database(url)), clock)
         key, secret = accounts.create("laptop")
         assert works(accounts, secret)
         preparation = (
@@ -449,7 +461,6 @@ class TestOnADatabase:
         assert not works(accounts, secret)
         assert accounts.find(key.key_id).status(clock()) is KeyStatus.REVOKED
         accounts.close()
-        engine.dispose()
 
     def test_of_servers_that_start_together_one_makes_the_first_key(self, tmp_path: Path, clock: Clock) -> None:
         url = f"sqlite:///{tmp_path / 'fresh' / 'keys.db'}"
@@ -468,13 +479,11 @@ class TestOnADatabase:
             "for i in range(20): accounts.create(f'key {i}')\n"
         )
         printed = race(preparation, action, url, 2)
-        engine = open_database(url)
-        accounts = Accounts(SqlKeyStore(engine), clock)
+        accounts = Accounts(SqlKeyStore(open_database(url)), clock)
         (secret,) = [each for each in printed if each != "None"]
         assert works(accounts, secret)
         assert len(accounts.list()) == 41
         accounts.close()
-        engine.dispose()
 
 
 def test_an_unreachable_store_is_an_error_of_the_service_and_not_a_refusal(
