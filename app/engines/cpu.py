@@ -1,0 +1,117 @@
+"""What the machine offers: CPU features the engine needs, cores it may use, and how to share them out among workers."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+NEEDED_FEATURES = ("avx2", "fma", "f16c", "bmi2")
+"""The published engine wheel is compiled for these (x86-64) and dies of SIGILL without them."""
+
+MAX_WORKERS = 4
+"""Default ceiling: each further worker costs about 140 MB of buffers; more is a decision of the operator."""
+
+MAX_THREADS = 8
+"""Default ceiling: whisper.cpp's gain per thread flattens between 4 and 8."""
+
+GPU_THREADS = 4
+"""Threads that prepare spectrograms and sample tokens while the device does the rest."""
+
+
+def missing_features(cpuinfo: str) -> tuple[str, ...]:
+    """Which of ``NEEDED_FEATURES`` no ``flags`` line of ``cpuinfo`` (the text of /proc/cpuinfo) has.
+
+    Empty when all are there, and when the text has no such line: then there is nothing to judge by.
+    """
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            flags = set(value.split())
+            return tuple(feature for feature in NEEDED_FEATURES if feature not in flags)
+    return ()
+
+
+def cpu_problem(root: Path = Path("/")) -> str | None:
+    """A sentence for the operator when this CPU cannot run the engine, else None. Judges x86-64 Linux only."""
+    if sys.platform != "linux" or platform.machine().lower() not in ("x86_64", "amd64"):
+        return None
+    try:
+        missing = missing_features((root / "proc/cpuinfo").read_text())
+    except OSError:
+        return None
+    if not missing:
+        return None
+    names = ", ".join(feature.upper() for feature in missing)
+    return f"This CPU lacks {names}, which the speech engine needs: use a newer machine, or build pywhispercpp from source."
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """Cores this process may really use, at least 1: its affinity, cut down to its control group's quota."""
+    if sys.platform == "linux":
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = cgroup_quota(root)
+    return max(1, cores if quota is None else min(cores, int(quota)))
+
+
+def cgroup_quota(root: Path = Path("/")) -> float | None:
+    """The smallest CPU quota, in cores, on the way from this process's control group up to the root; None if unlimited."""
+    try:
+        memberships = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    quotas = []
+    for line in memberships:
+        hierarchy, controllers, path = line.split(":", 2)
+        if hierarchy == "0":
+            base = root / "sys/fs/cgroup"
+        elif "cpu" in controllers.split(","):
+            base = root / "sys/fs/cgroup/cpu"
+        else:
+            continue
+        # Inside a container the path may name a group that is not mounted here: the mount point then is the group.
+        group = base / path.lstrip("/")
+        for folder in (group, *group.parents):
+            quotas.append(_folder_quota(folder))
+            if folder == base:
+                break
+    found = [quota for quota in quotas if quota is not None]
+    return min(found) if found else None
+
+
+def _folder_quota(folder: Path) -> float | None:
+    """The quota set on one control group folder, in either version of the interface."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
+        return None if quota in ("max", "-1") else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """How many workers, and threads in each."""
+
+    workers: int
+    threads: int
+
+
+def plan_workers(cores: int, workers: int = 0, threads: int = 0, *, gpu: bool = False) -> WorkerPlan:
+    """Fill in what the operator left open (0), so that workers x threads stay within ``cores``.
+
+    One worker per two cores up to ``MAX_WORKERS``, the cores divided among them; one worker on a GPU, which decodes one job
+    at a time anyway. What the operator sets is taken as it is.
+    """
+    if not workers:
+        workers = 1 if gpu else min(MAX_WORKERS, max(1, cores // max(2, threads)))
+    if not threads:
+        threads = min(GPU_THREADS if gpu else MAX_THREADS, max(1, cores // workers))
+    return WorkerPlan(workers, threads)

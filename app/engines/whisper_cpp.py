@@ -1,0 +1,252 @@
+"""The engine over whisper.cpp: the only importer of its binding. One context, one worker, one decode at a time."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import _pywhispercpp as binding
+import numpy as np
+
+from app.domain.audio import SAMPLE_RATE, Pcm16k, seconds
+from app.domain.errors import EngineFailed, Unavailable, UnsupportedModel
+from app.domain.guards import cut_loops, drop_hopeless, find_doubts
+from app.domain.options import DecodeOptions
+from app.domain.ports import Aborted, EngineCapabilities
+from app.domain.transcript import Hypothesis, LanguageGuess, Segment
+from app.engines.audio_ctx import FULL_CONTEXT, fitted_frames
+from app.engines.ggml_file import weights_problem
+from app.engines.tokens import UNSPACED_LANGUAGES, Token, TokenSegment, build_segments
+
+log = logging.getLogger("whisperapi.engine")
+
+MIN_SAMPLES = SAMPLE_RATE
+"""Whisper does badly on less than a second: shorter audio is padded with silence, and times stay inside the real audio."""
+
+MAX_INITIAL_TIMESTAMP_S = 30.0
+"""whisper.cpp's 1.0 would let no segment start later than a second in: late-start.wav (speech at 4.0 s) then starts at 1.0."""
+
+TEMPERATURE_STEP = 0.2
+MAX_DECODERS = 8  # whisper.cpp's limit on beams and on best_of; more makes it fail
+ENGLISH_ONLY = ("en",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """How one call into the library differs from the other try at the same audio."""
+
+    frames: int
+    prompt: str
+    fallback: bool
+
+
+class WhisperCppEngine:
+    """Fulfils ``ports.Engine``. Never call it from two threads; call ``load`` to make one."""
+
+    capabilities: EngineCapabilities
+
+    def __init__(self, context: binding.whisper_context, threads: int) -> None:
+        self._context = context
+        self._threads = threads
+        self._end_of_text: int = binding.whisper_token_eot(context)
+        self._prompt_limit: int = binding.whisper_model_n_text_ctx(context) // 2
+        multilingual = bool(binding.whisper_is_multilingual(context))
+        languages = _languages(binding.whisper_model_n_vocab(context)) if multilingual else ENGLISH_ONLY
+        self.capabilities = EngineCapabilities(languages, multilingual, translates=multilingual)
+
+    @classmethod
+    def load(cls, path: Path, threads: int, *, use_gpu: bool = False, flash_attention: bool = True) -> WhisperCppEngine:
+        """Load weights (one copy in memory) and the buffers of one decode. Raises ``Unavailable`` with a sentence."""
+        if problem := weights_problem(path):
+            raise Unavailable(problem)
+        _route_log()
+        parameters = binding.whisper_context_default_params()
+        parameters.use_gpu = use_gpu
+        parameters.flash_attn = flash_attention
+        _errors.clear()
+        context = binding.whisper_init_from_file_with_params(str(path), parameters)
+        if _errors:  # the binding wraps a null pointer rather than failing; touching it would crash
+            raise Unavailable("The engine could not load the model's weights.")
+        return cls(context, threads)
+
+    def set_threads(self, threads: int) -> None:
+        """Threads of the following decodes: a forked worker may get another share than its parent planned."""
+        self._threads = threads
+
+    def transcribe(self, pcm: Pcm16k, options: DecodeOptions, should_abort: Callable[[], bool]) -> Hypothesis:
+        """One window. A result that looks wrong is decoded again with the whole context and no prompt.
+
+        Raises ``Aborted``, ``EngineFailed``, or ``UnsupportedModel`` for a language the model does not know.
+        """
+        started = time.perf_counter()
+        self._check_languages(options)
+        duration_s = seconds(pcm.size)
+        samples = _padded(pcm)
+        language = options.language or self._detect(samples, options.languages, options.fit_context)[0].language
+        frames = fitted_frames(seconds(samples.size)) if options.fit_context else FULL_CONTEXT
+        complete = frames == FULL_CONTEXT
+        attempt = _Pass(frames, options.prompt, fallback=complete and options.temperature_fallback)
+        segments = self._decode(samples, duration_s, language, options, attempt, should_abort)
+        retries = 0
+        if find_doubts(segments, duration_s, options.prompt):
+            if not complete or options.prompt:
+                attempt = _Pass(FULL_CONTEXT, "", options.temperature_fallback)
+                segments = self._decode(samples, duration_s, language, options, attempt, should_abort)
+                retries = 1
+            segments = cut_loops(drop_hopeless(segments), "" if language in UNSPACED_LANGUAGES else " ")
+        return Hypothesis(segments, language, decode_s=time.perf_counter() - started, retries=retries)
+
+    def detect_language(self, pcm: Pcm16k, among: tuple[str, ...] = ()) -> tuple[LanguageGuess, ...]:
+        """Guesses for ``among``, most probable first; their probabilities sum to 1. Raises as ``transcribe`` does."""
+        self._check_known(among)
+        return self._detect(_padded(pcm), among, fit_context=True)
+
+    def _check_languages(self, options: DecodeOptions) -> None:
+        # whisper.cpp answers an unknown code by silently detecting the language, and a known one that the model lacks (yue
+        # before large-v3) by a token that means something else.
+        self._check_known((options.language, *options.languages) if options.language else options.languages)
+        if options.translate and not self.capabilities.translates and options.language not in (None, "en"):
+            raise UnsupportedModel("This model cannot translate.")
+
+    def _check_known(self, codes: Sequence[str]) -> None:
+        if not set(codes) <= set(self.capabilities.languages):
+            raise UnsupportedModel("The model does not know the language asked for.")
+
+    def _detect(self, samples: Pcm16k, among: tuple[str, ...], fit_context: bool) -> tuple[LanguageGuess, ...]:
+        if not self.capabilities.multilingual:
+            return (LanguageGuess("en", 1.0),)
+        # The detection call takes no parameters of its own: it encodes with the context of the last decode. A decode that is
+        # stopped before its encoder sets both the context and the spectrogram.
+        parameters = self._parameters(DecodeOptions(), "en", _Pass(FULL_CONTEXT, "", fallback=False))
+        parameters.audio_ctx = fitted_frames(seconds(samples.size)) if fit_context else FULL_CONTEXT
+        binding.assign_encoder_begin_callback(parameters, lambda *_: False)
+        self._check_status(binding.whisper_full(self._context, parameters, samples, samples.size), lambda: False)
+        probabilities = np.zeros(binding.whisper_lang_max_id() + 1, dtype=np.float32)
+        if binding.whisper_lang_auto_detect(self._context, 0, self._threads, probabilities) < 0:
+            raise EngineFailed
+        codes = among or self.capabilities.languages
+        heard = {code: float(probabilities[binding.whisper_lang_id(code)]) for code in codes}
+        total = sum(heard.values())
+        guesses = [LanguageGuess(code, p / total if total else 1 / len(heard)) for code, p in heard.items()]
+        return tuple(sorted(guesses, key=lambda guess: -guess.probability))
+
+    def _decode(
+        self,
+        samples: Pcm16k,
+        duration_s: float,
+        language: str,
+        options: DecodeOptions,
+        attempt: _Pass,
+        should_abort: Callable[[], bool],
+    ) -> tuple[Segment, ...]:
+        if should_abort():
+            raise Aborted
+        parameters = self._parameters(options, language, attempt)
+        binding.assign_abort_callback(parameters, should_abort)
+        self._check_status(binding.whisper_full(self._context, parameters, samples, samples.size), should_abort)
+        spoken = "en" if options.translate else language
+        return build_segments(self._read_segments(), spoken, self._end_of_text, duration_s)
+
+    def _check_status(self, status: int, should_abort: Callable[[], bool]) -> None:
+        """An abort shows as -6 in the encoder and as -8 or -9 in the decoder, which real failures share."""
+        if status == 0:
+            return
+        if status in (-6, -8, -9) and should_abort():
+            raise Aborted
+        raise EngineFailed
+
+    def _parameters(self, options: DecodeOptions, language: str, attempt: _Pass) -> binding.whisper_full_params:
+        """Every parameter that matters, on a new object: nothing is inherited from the call before."""
+        beams = min(options.beam_size, MAX_DECODERS)
+        strategy = binding.whisper_sampling_strategy
+        parameters = binding.whisper_full_default_params(
+            strategy.WHISPER_SAMPLING_BEAM_SEARCH if beams > 1 else strategy.WHISPER_SAMPLING_GREEDY
+        )
+        parameters.n_threads = self._threads
+        parameters.language = language
+        parameters.detect_language = False
+        parameters.translate = options.translate
+        parameters.audio_ctx = attempt.frames
+        parameters.no_context = True
+        parameters.initial_prompt = attempt.prompt  # None raises
+        # A budget of 0 would drop the prompt too. With the prompt carried and a budget of exactly its tokens and the marker
+        # before them, every window gets the prompt and none the text before it (long-2min.flac with a prompt, 2026-11-20:
+        # 3.2 % word errors against 64.9 % with the default budget).
+        prompt_tokens = abs(binding.whisper_tokenize(self._context, attempt.prompt, 0, 0)) if attempt.prompt else 0
+        parameters.carry_initial_prompt = prompt_tokens > 0
+        parameters.n_max_text_ctx = min(prompt_tokens + 1, self._prompt_limit) if prompt_tokens else 0
+        parameters.token_timestamps = True
+        parameters.no_timestamps = False
+        parameters.single_segment = False
+        parameters.max_initial_ts = MAX_INITIAL_TIMESTAMP_S
+        parameters.suppress_blank = True
+        parameters.suppress_nst = True
+        parameters.temperature = options.temperature
+        parameters.temperature_inc = TEMPERATURE_STEP if attempt.fallback else 0.0
+        parameters.greedy = {"best_of": min(max(1, options.best_of), MAX_DECODERS)}
+        if beams > 1:
+            parameters.beam_search = {"beam_size": beams, "patience": -1.0}
+        parameters.vad = False
+        parameters.print_progress = False
+        parameters.print_realtime = False
+        parameters.print_timestamps = False
+        parameters.print_special = False
+        return parameters
+
+    def _read_segments(self) -> list[TokenSegment]:
+        context = self._context
+        return [
+            TokenSegment(
+                binding.whisper_full_get_segment_t0(context, index),
+                binding.whisper_full_get_segment_t1(context, index),
+                tuple(
+                    self._read_token(index, position) for position in range(binding.whisper_full_n_tokens(context, index))
+                ),
+            )
+            for index in range(binding.whisper_full_n_segments(context))
+        ]
+
+    def _read_token(self, segment: int, position: int) -> Token:
+        item = binding.whisper_full_get_token_data(self._context, segment, position)
+        text = binding.whisper_token_to_bytes(self._context, item.id)
+        return Token(item.id, text, item.p, item.plog, item.t0, item.t1)
+
+
+def system_info() -> str:
+    """The library's own line about its build: backends and CPU features."""
+    return str(binding.whisper_print_system_info())
+
+
+def _padded(pcm: Pcm16k) -> Pcm16k:
+    samples = np.ascontiguousarray(pcm, dtype=np.float32)
+    return samples if samples.size >= MIN_SAMPLES else np.pad(samples, (0, MIN_SAMPLES - samples.size))
+
+
+def _languages(vocabulary: int) -> tuple[str, ...]:
+    """Codes whose tokens are in a multilingual vocabulary of this size: 99, or 100 from large-v3 on."""
+    return tuple(str(binding.whisper_lang_str(index)) for index in range(vocabulary - 51766))
+
+
+_ERROR_LEVEL = 4
+_errors: list[str] = []
+
+
+def _on_log(level: int, text: str) -> None:
+    if level == _ERROR_LEVEL:
+        _errors.append(text)
+    elif "loading model from" in text:  # the one line that names a path
+        return
+    log.debug("%s", text.rstrip())
+
+
+def _route_log() -> None:
+    """Send the library's chatter to logging instead of stderr, and let go of the callback before the interpreter does.
+
+    A Python callback still set while the process ends crashes it: the library drops it without holding the interpreter lock.
+    """
+    binding.whisper_log_set(_on_log)
+    atexit.register(binding.whisper_log_set, None)
