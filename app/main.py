@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
@@ -36,6 +37,7 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
             yield
         finally:
             await services.models.close()
+            await run_in_threadpool(services.accounts.close)
 
     app = FastAPIOffline(
         title="Whisper API",

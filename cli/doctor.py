@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.engines.cpu import cpu_problem, plan_workers, usable_cores
 from app.settings import Settings
 from app.storage.database import DatabaseUnusable
 from app.wiring import build_accounts, build_catalog
+from cli.failures import plain_failures
 
 MEMORY_FOR_BUFFERS_BYTES = 140_000_000
 """What one worker needs beside the weights, measured on a base-size model."""
@@ -44,7 +46,8 @@ class Finding:
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check processor, threads, memory, models, database, voice detection, GPU and port. Exit code 1: cannot run."""
-    settings = Settings()
+    with plain_failures():
+        settings = Settings()
     checks: list[Callable[[Settings], Finding]] = [
         _processor, _threads, _memory, _models, _database, _voice_detection, _gpu, _port,
     ]  # fmt: skip
@@ -118,7 +121,8 @@ def _models(settings: Settings) -> Finding:
 
 def _database(settings: Settings) -> Finding:
     try:
-        keys = build_accounts(settings).list()
+        with closing(build_accounts(settings)) as accounts:
+            keys = accounts.list()
     except DatabaseUnusable as error:
         return Finding("database", Outcome.FAILURE, str(error), "Check WHISPERAPI_DATABASE_URL and WHISPERAPI_DATA_DIR.")
     if settings.auth and not keys and not settings.api_key:

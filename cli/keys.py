@@ -9,23 +9,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.domain.errors import SttError
 from app.domain.ports import ApiKey, KeyStatus
 from app.services.accounts import DEFAULT_SCOPES, Accounts
 from app.settings import Settings
-from app.storage.database import DatabaseUnusable, open_database
+from app.storage.database import open_database
 from app.storage.migrate import upgrade
 from app.storage.stores import SqlKeyStore
+from cli.failures import plain_failures
 
 keys_app = typer.Typer(help="Create, list, revoke and rotate API keys.", no_args_is_help=True)
 
@@ -135,26 +134,11 @@ def rotate(
 @contextmanager
 def _accounts() -> Iterator[Accounts]:
     """Accounts over the configured database, migrated. Failures end the program with a sentence."""
-    try:
+    with plain_failures():
         settings = Settings()
         upgrade(settings.resolved_database_url)
-        accounts = Accounts(SqlKeyStore(open_database(settings.resolved_database_url)), _now)
-        try:
+        with closing(Accounts(SqlKeyStore(open_database(settings.resolved_database_url)), _now)) as accounts:
             yield accounts
-        finally:
-            accounts.close()
-    except ValidationError as error:
-        names = ", ".join(f"WHISPERAPI_{part}".upper() for each in error.errors() for part in each["loc"])
-        raise _failed(f"A setting has an unusable value: {names}") from error
-    except DatabaseUnusable as error:
-        raise _failed(str(error)) from error
-    except SttError as error:
-        raise _failed(error.message) from error
-
-
-def _failed(message: str) -> typer.Exit:
-    typer.echo(f"Error: {message}", err=True)
-    return typer.Exit(1)
 
 
 def _now() -> datetime:

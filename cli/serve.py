@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from datetime import datetime, timezone
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.telemetry import configure_logging
 from app.wiring import build_accounts, build_catalog, start_services
+from cli.failures import plain_failures
 from cli.models import ensure_default_model
 
 SAMPLE = Path(models.__file__).parent / "hello-world.wav"
@@ -45,13 +46,17 @@ def serve(
         "auth": False if no_auth else None,
         "insecure": True if insecure else None,
     }
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    with plain_failures():
+        _serve(Settings(**{name: value for name, value in given.items() if value is not None}))
+
+
+def _serve(settings: Settings) -> None:
     console = Console(stderr=True)
     if not settings.auth and not settings.insecure and not _is_loopback(settings.host):
         console.print(f"Refusing to serve {settings.host} without keys: others could use it. Add --insecure if you mean it.")
         raise typer.Exit(2)
     configure_logging(settings.log_level, settings.log_format)
-    first_key = build_accounts(settings, _now).ensure_first_key() if settings.auth else None
+    first_key = _ensure_first_key(settings) if settings.auth else None
     found, notice = ensure_default_model(settings, build_catalog(settings), console)
     serving = settings.model_copy(update={"default_model": found.info.name})
     _Server(serving, () if notice is None else (notice,), first_key).run()
@@ -112,5 +117,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+def _ensure_first_key(settings: Settings) -> str | None:
+    with closing(build_accounts(settings)) as accounts:
+        return accounts.ensure_first_key()

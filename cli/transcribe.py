@@ -24,6 +24,7 @@ from app.services import Services
 from app.settings import Settings
 from app.telemetry import configure_logging
 from app.wiring import build_catalog, start_services
+from cli.failures import plain_failures
 from cli.models import ensure_default_model
 
 
@@ -45,6 +46,15 @@ def transcribe(
     multichannel: Annotated[bool, typer.Option(help="Transcribe each channel apart.")] = False,
 ) -> None:
     """Transcribe recordings without a server."""
+    with plain_failures():
+        failures = _transcribe(files, output, model, language, translate, multichannel)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _transcribe(
+    files: list[Path], output: Format, model: str | None, language: str, translate: bool, multichannel: bool
+) -> int:
     console = Console(stderr=True)
     settings = Settings()
     configure_logging("warning", settings.log_format)
@@ -53,22 +63,16 @@ def transcribe(
         settings = settings.model_copy(update={"default_model": found.info.name})
         if notice is not None:
             console.print(f"NOTE: {notice}", highlight=False)
-    try:
-        detect = language == "auto"
-        options = TranscribeOptions(
-            model=model,
-            language="en" if detect else whisper_language(language),
-            detect_language=detect,
-            translate=translate,
-            multichannel=multichannel,
-            text=TextOptions(punctuate=True, paragraphs=True, utterances=True, filler_words=True),
-        )
-        failures = asyncio.run(_transcribe_all(settings, files, options, output, console))
-    except SttError as error:
-        console.print(f"error: {error.message}", highlight=False)
-        raise typer.Exit(1) from None
-    if failures:
-        raise typer.Exit(1)
+    detect = language == "auto"
+    options = TranscribeOptions(
+        model=model,
+        language="en" if detect else whisper_language(language),
+        detect_language=detect,
+        translate=translate,
+        multichannel=multichannel,
+        text=TextOptions(punctuate=True, paragraphs=True, utterances=True, filler_words=True),
+    )
+    return asyncio.run(_transcribe_all(settings, files, options, output, console))
 
 
 async def _transcribe_all(
@@ -86,6 +90,7 @@ async def _transcribe_all(
                 print(_render(transcript, options, output, file), end="")
     finally:
         await services.models.close()
+        services.accounts.close()
     return failures
 
 

@@ -16,7 +16,7 @@ from app.dialects.deepgram_options import ListenRequest, parse_listen
 from app.dialects.deepgram_rest import RequestFacts, render_response
 from app.dialects.subtitles import render_srt, render_text, render_vtt
 from app.domain.errors import ClientGone
-from app.domain.transcript import Transcript
+from app.domain.transcript import Timing, Transcript
 from app.services.transcribe import RecordingJob
 from app.telemetry import logger
 
@@ -77,12 +77,22 @@ async def _departure(request: Request) -> None:
 
 
 def _render(transcript: Transcript, asked: ListenRequest, facts: RequestFacts) -> Response:
-    headers = {"dg-model-name": transcript.model.name, "dg-model-uuid": transcript.model.uuid}
+    headers = {
+        "dg-model-name": transcript.model.name,
+        "dg-model-uuid": transcript.model.uuid,
+        "Server-Timing": _server_timing(transcript.timing),
+    }
     if asked.response_format == "json":
         body = render_response(transcript, asked.options, facts)
         return Response(body, headers=headers, media_type="application/json")
     render, media_type = _CAPTIONS[asked.response_format]
     return Response(render(transcript), headers=headers, media_type=media_type)
+
+
+def _server_timing(timing: Timing) -> str:
+    """Where the time went, in milliseconds, as browsers and benchmarks read it (W3C Server Timing)."""
+    parts = {"queue": timing.queue_s, "decode": timing.decode_s, "total": timing.total_s}
+    return ", ".join(f"{name};dur={duration_s * 1000:.1f}" for name, duration_s in parts.items())
 
 
 def _log_work(transcript: Transcript) -> None:

@@ -1,0 +1,1 @@
+"""Measurements: speed as ratios of medians, one command per table."""
