@@ -1,7 +1,7 @@
 """From speech probabilities to the pieces that are worth decoding: cut in silence, never above what the engine takes.
 
-A chunk runs from a little before its first word to a little after its last. Pauses stay inside; a long silence ends it and is
-never decoded. When speech does not pause for long enough the chunk is cut at the best pause of its later part.
+A chunk runs from a little before its first word to a little after its last. Pauses stay inside it; a long silence ends it
+and is never decoded. When speech does not pause for long enough the chunk is cut at the best pause of its later part.
 """
 
 from __future__ import annotations
