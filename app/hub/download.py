@@ -46,7 +46,7 @@ class Hub:
     """Fetches models. ``endpoint`` None: the one of the environment.
 
     ``answer_s`` bounds everything until the hub has answered, name resolution and dripping answers included; it leaves
-    half a second of the five that a start may wait. ``stall_s`` is the longest silence during a transfer. A transfer that
+    a second for everything else of the five that a start may take. ``stall_s`` is the longest silence during a transfer. A transfer that
     broke off is resumed ``pause_s`` later, up to ``retries`` times in a row without a new byte.
     """
 
@@ -54,7 +54,7 @@ class Hub:
         self,
         endpoint: str | None = None,
         *,
-        answer_s: float = 4.5,
+        answer_s: float = 4.0,
         stall_s: float = 15.0,
         retries: int = 3,
         pause_s: float = 1.0,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
+from unittest import mock
+
+import huggingface_hub.constants
 
 COMMIT = "5359861c739e955e79d9a303bcbc70fb988958b1"
 
@@ -120,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def hub_server() -> Iterator[HubServer]:
-    """Run the stand-in for the length of the block."""
+    """Run the stand-in for the length of the block, out of reach of the machine's own proxy and offline settings."""
     hub = HubServer()
     handler = type("Handler", (_Handler,), {"hub": hub})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -129,7 +133,11 @@ def hub_server() -> Iterator[HubServer]:
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield hub
+        with (
+            mock.patch.dict(os.environ, {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "HF_HUB_OFFLINE": "0"}),
+            mock.patch.object(huggingface_hub.constants, "HF_HUB_OFFLINE", new=False),
+        ):
+            yield hub
     finally:
         hub.release.set()
         if hub.pause is not None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 import typer
 from click.testing import Result
@@ -35,6 +36,8 @@ def models_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith("WHISPERAPI_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("WHISPERAPI_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(commands, "Hub", lambda: Hub(NOBODY, pause_s=0, retries=0))
     return tmp_path / "data" / "models"
 

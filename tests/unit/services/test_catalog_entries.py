@@ -61,6 +61,15 @@ def test_distilled_and_speaker_turn_models_come_from_their_makers() -> None:
     }
 
 
+def test_the_readme_for_people_names_every_model_that_is_not_quantised() -> None:
+    readme = (BUNDLED_DIR / "README.md").read_text(encoding="utf-8")
+    plain = [entry.name for entry in DATA.entries if not re.search(r"-q\d", entry.name) and not entry.bundled]
+
+    assert [name for name in plain if f"| `{name}` |" not in readme] == []
+    assert f"{DATA.bundled.words} words" in readme
+    assert DATA.bundled.sha256 in readme
+
+
 def test_the_bundled_model_is_the_one_in_the_package() -> None:
     assert DATA.bundled.name == "selftest"
     assert DATA.bundled.languages == ("en", "es", "fr", "de")
