@@ -45,9 +45,9 @@ class _Interrupted(Exception):
 class Hub:
     """Fetches models. ``endpoint`` None: the one of the environment.
 
-    ``answer_s`` bounds everything until the hub has answered, name resolution and dripping answers included; it leaves
-    a second for everything else of the five that a start may take. ``stall_s`` is the longest silence during a transfer. A transfer that
-    broke off is resumed ``pause_s`` later, up to ``retries`` times in a row without a new byte.
+    ``answer_s`` bounds everything until the hub has answered, name resolution and dripping answers included; it leaves a
+    second for everything else of the five that a start may take. ``stall_s`` is the longest silence during a transfer.
+    A transfer that broke off is resumed ``pause_s`` later, up to ``retries`` times in a row without a new byte.
     """
 
     def __init__(
