@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 _MAX_FRUITLESS_PACKETS = 20_000
 """Packets in a row that give no sound before a track counts as over. A minute of silence in a film is about 3000."""
 
-_NATIVE_ERRORS = (ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, ValueError)
-"""What PyAV raises for damaged files; its own errors derive from these."""
-
 
 class LibavTrack:
     """The best audio stream of a file. Raises ``BadAudio`` when there is none, or none that can be decoded.
@@ -52,7 +49,7 @@ class LibavTrack:
         except BadAudio:
             self.close()
             raise
-        except _NATIVE_ERRORS as refusal:
+        except _refusals() as refusal:
             self.close()
             raise BadAudio from refusal
         if first is None:
@@ -79,13 +76,13 @@ class LibavTrack:
     def close(self) -> None:
         """Give the demuxer's and decoder's memory back."""
         if self._container is not None:
-            with suppress(*_NATIVE_ERRORS):
+            with suppress(*_refusals()):
                 self._container.close()
             self._container = None
 
     def _with_first(self) -> Iterator[av.AudioFrame]:
         yield self._first
-        with suppress(*_NATIVE_ERRORS):  # a file that breaks off has been read to where it does
+        with suppress(*_refusals()):  # a file that breaks off has been read to where it does
             yield from self._frames
 
     def _decoded(self, container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
@@ -99,13 +96,20 @@ class LibavTrack:
         fruitless = 0
         for packet in container.demux(stream):
             fruitless += 1
-            with suppress(*_NATIVE_ERRORS):
+            with suppress(*_refusals()):
                 for frame in packet.decode():
                     if isinstance(frame, av.AudioFrame) and frame.samples > 0 and frame.sample_rate > 0:
                         fruitless = 0
                         yield frame
             if fruitless > _MAX_FRUITLESS_PACKETS:
                 return
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What PyAV raises for damaged files. Some of its own errors derive from nothing more special than ``Exception``."""
+    import av
+
+    return (av.FFmpegError, ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, ValueError)
 
 
 def _planes(frame: av.AudioFrame) -> Samples:
