@@ -124,7 +124,7 @@ class ChannelMachine:
         self, end: int, *, speech_final: bool, from_finalize: bool = False, heard_to: int | None = None,
         overlaps_after: bool = False, job_class: JobClass = JobClass.FINAL,
     ) -> None:  # fmt: skip
-        """End the open segment at ``end`` and owe its final, decoded up to ``heard_to`` (unset: speech end plus hangover)."""
+        """End the open segment at ``end`` and owe its final, decoded up to ``heard_to`` (unset: speech plus hangover)."""
         segment = self._segment
         place = Placement(segment.decode_start, segment.start, end, segment.overlaps_before, overlaps_after)
         final = OwedFinal(place, segment.speech_start, speech_final, from_finalize)

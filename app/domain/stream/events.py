@@ -231,7 +231,10 @@ StreamEvent = Results | SpeechStarted | UtteranceEnd | Metadata | SchemaError | 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeJob:
-    """A decode that is wanted. ``pcm`` is a copy that belongs to whoever took the job; ``start_samples`` its first sample."""
+    """A decode that is wanted.
+
+    ``pcm`` is a copy that belongs to whoever took the job; ``start_samples`` is the position of its first sample.
+    """
 
     job_id: int
     channel_index: int

@@ -128,7 +128,10 @@ class StreamMachine:
     # ---- for the shell ----
 
     def receive(self, item: StreamInput, now: float) -> None:
-        """Take one item. Raises ``InvalidRequest``, with nothing changed, for audio that does not fit the stream."""
+        """Take one item. Raises ``InvalidRequest``, with nothing changed, for audio that does not fit the stream.
+
+        A block is copied whole before its end can be forgotten: keep blocks to some seconds.
+        """
         reactions = TABLE.get(type(item))
         if reactions is None:
             raise InvalidRequest(f"A stream cannot take a {type(item).__name__}.")

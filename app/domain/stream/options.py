@@ -26,7 +26,7 @@ class StreamOptions:
     """Send what is heard so far while a segment is still open."""
 
     endpointing_s: float | None = 0.01
-    """Silence after speech that sends ``speech_final``, as asked for; None: never. ``effective_endpointing_s`` is what counts."""
+    """Silence after speech that sends ``speech_final``, as asked for; None: never. See ``effective_endpointing_s``."""
 
     utterance_end_s: float | None = None
     """Gap between words that sends ``UtteranceEnd``; None: never. Below 1 s it counts as 1 s (contract 3.5)."""

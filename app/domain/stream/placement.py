@@ -45,7 +45,7 @@ def own_words(hypothesis: Hypothesis, place: Placement, last_word: Word | None) 
 
 
 def clamped(words: Iterable[Word], start: int, end: int) -> tuple[Word, ...]:
-    """The words inside ``[start, end]`` samples, starts and ends not decreasing: clients rely on both (contract 3.11)."""
+    """The words inside ``[start, end]`` samples, starts not decreasing, none ending before it starts (contract 3.11)."""
     floor_s, ceiling_s = seconds(start), seconds(end)
     placed = []
     for word in words:

@@ -10,7 +10,7 @@ from app.domain.transcript import Hypothesis, Word
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A decode in flight for the open segment, of the audio ``[start, end)``. ``since`` is the wall clock it was asked at."""
+    """A decode in flight for the open segment, of the audio ``[start, end)``, asked for at the wall clock ``since``."""
 
     job_id: int
     start: int

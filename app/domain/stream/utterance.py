@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from app.domain.transcript import Word
 
 _SLACK_S = 1e-6
@@ -20,8 +22,7 @@ class UtteranceGaps:
         if self._gap_s is None or not words:
             return []
         self._last_end_s = words[-1].end_s
-        pairs = zip(words, words[1:], strict=False)
-        return [left.end_s for left, right in pairs if right.start_s - left.end_s >= self._gap_s - _SLACK_S]
+        return [left.end_s for left, right in pairwise(words) if right.start_s - left.end_s >= self._gap_s - _SLACK_S]
 
     def quiet_until(self, position_s: float) -> float | None:
         """No word follows before ``position_s``: the end of the last word if that makes a gap, once per pause."""

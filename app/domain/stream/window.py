@@ -14,7 +14,10 @@ forgetting frees whole chunks without moving what stays."""
 
 
 class AudioWindow:
-    """A stretch of one channel that grows at its end and is forgotten from its start. Positions count from the stream's start."""
+    """A stretch of one channel that grows at its end and is forgotten from its start.
+
+    Positions count from the start of the stream.
+    """
 
     def __init__(self) -> None:
         self._chunks: deque[Pcm16k] = deque()
