@@ -39,7 +39,7 @@ class RunningServer:
 
 @contextmanager
 def running_server(data: Path) -> Iterator[RunningServer]:
-    """A server process that keeps everything in ``data``; stopped with SIGTERM at the end, upon which it must exit with 0."""
+    """A server process that keeps everything in ``data``; SIGTERM at the end must make it exit with 0."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WHISPERAPI_")}
     environment |= {
         "WHISPERAPI_DATA_DIR": str(data),
