@@ -17,7 +17,7 @@ from app.api import listen, models, system
 from app.api.context import RequestContext
 from app.api.errors import register_error_handlers
 from app.api.openapi import SECURITY_SCHEMES
-from app.services import Services
+from app.services.bundle import Services
 from app.settings import Settings
 from app.telemetry import Metrics
 

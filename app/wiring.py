@@ -10,7 +10,7 @@ from app.domain.audio import AudioLimits
 from app.domain.ports import EnginePool, InstalledModel
 from app.engines.pool import PoolOptions, ProcessPool
 from app.outbound import HttpFetcher
-from app.services import Services
+from app.services.bundle import Services
 from app.services.accounts import Accounts
 from app.services.catalog import Catalog
 from app.services.residency import ResidentModels, StartPool
@@ -39,8 +39,8 @@ async def start_services(settings: Settings) -> Services:
     models = ResidentModels(pool_starter(settings))
     services = build_services(settings, build_accounts(settings), catalog, models)
     try:
-        for name in ("", *settings.preload_models):
-            await models.pool(catalog.resolve(name, None).model)
+        for model in (catalog.default(), *(catalog.resolve(name).model for name in settings.preload_models)):
+            await models.pool(model)
     except BaseException:
         await models.close()
         raise

@@ -20,7 +20,7 @@ from app.domain.errors import SttError
 from app.domain.languages import whisper_language
 from app.domain.options import TextOptions, TranscribeOptions
 from app.domain.transcript import Transcript
-from app.services import Services
+from app.services.bundle import Services
 from app.settings import Settings
 from app.telemetry import configure_logging
 from app.wiring import build_catalog, start_services

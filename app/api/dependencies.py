@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from app.api.auth import authorise
 from app.domain.ports import ApiKey
-from app.services import Services
+from app.services.bundle import Services
 from app.settings import Settings
 from app.telemetry import Metrics
 

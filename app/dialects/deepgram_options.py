@@ -46,14 +46,14 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         translate=query.flag("translate"),
         prompt=query.text("prompt") or "",
         multichannel=query.flag("multichannel"),
-        audio_format=_audio_format(query, max_channels),
-        text=_text_options(query),
+        audio_format=audio_format(query, max_channels),
+        text=text_options(query),
         warnings=_warnings(query),
     )
     return ListenRequest(
         options=options,
-        tags=_tags(query),
-        extra=_extra(query),
+        tags=tag_values(query),
+        extra=extra_pairs(query),
         response_format=query.choice("response_format", RESPONSE_FORMATS, "json"),
     )
 
@@ -65,7 +65,8 @@ def _detection(query: Query) -> tuple[bool, tuple[str, ...]]:
     return True, tuple(dict.fromkeys(whisper_language(value) for value in values))
 
 
-def _audio_format(query: Query, max_channels: int) -> AudioFormat | None:
+def audio_format(query: Query, max_channels: int) -> AudioFormat | None:
+    """The declared coding of headerless audio, or None."""
     encoding = query.text("encoding")
     rate = query.integer("sample_rate", 1, MAX_SAMPLE_RATE)
     channels = query.integer("channels", 1, max_channels) or 1
@@ -75,7 +76,8 @@ def _audio_format(query: Query, max_channels: int) -> AudioFormat | None:
     return AudioFormat(encoding, rate or _DEFAULT_RATES.get(encoding, 0), channels)
 
 
-def _text_options(query: Query) -> TextOptions:
+def text_options(query: Query) -> TextOptions:
+    """How words are to be shown."""
     smart_format = query.flag("smart_format")
     paragraphs = query.flag("paragraphs") or smart_format
     split_s = query.number("utt_split", 0.0, 3600.0)
@@ -101,14 +103,16 @@ def _warnings(query: Query) -> tuple[RequestWarning, ...]:
     return tuple(found)
 
 
-def _tags(query: Query) -> tuple[str, ...]:
+def tag_values(query: Query) -> tuple[str, ...]:
+    """Labels that responses and usage repeat."""
     tags = query.texts("tag")
     if any(len(tag) > MAX_TAG_CHARACTERS for tag in tags):
         raise InvalidParameter(f"tag: at most {MAX_TAG_CHARACTERS} characters are accepted", parameter="tag")
     return tags
 
 
-def _extra(query: Query) -> tuple[tuple[str, str], ...]:
+def extra_pairs(query: Query) -> tuple[tuple[str, str], ...]:
+    """Key and value of what responses repeat; of the same key the last counts."""
     pairs: dict[str, str] = {}
     for item in query.texts("extra"):
         if len(item) > MAX_EXTRA_CHARACTERS:

@@ -47,9 +47,7 @@ _YES, _PARTLY, _WARN, _IGNORE = Support.SUPPORTED, Support.PARTLY, Support.WARNE
 _BOOL, _INT, _FLOAT, _TEXT, _CHOICE = Kind.BOOL, Kind.INT, Kind.FLOAT, Kind.TEXT, Kind.CHOICE
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter(
-        "model", _TEXT, _YES, "Deepgram's names and `whisper-*` map to local models; so do catalogue names."
-    ),
+    Parameter("model", _TEXT, _YES, "Deepgram's names and `whisper-*` map to local models; so do catalogue names."),
     Parameter("version", _TEXT, _IGNORE, "A local model has one version."),
     Parameter("tier", _TEXT, _IGNORE, "Deprecated at Deepgram."),
     Parameter("language", _TEXT, _YES, "BCP-47; English when absent; `multi` detects and names the language at each word."),

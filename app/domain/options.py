@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.domain.audio import AudioFormat
+from app.domain.stream.options import StreamOptions
 from app.domain.transcript import RequestWarning
 
 
@@ -67,3 +68,18 @@ class TranscribeOptions:
     audio_format: AudioFormat | None = None
     text: TextOptions = field(default_factory=TextOptions)
     warnings: tuple[RequestWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """One live stream. The fields mean what they mean in ``TranscribeOptions``; ``stream`` shapes its segments."""
+
+    model: str | None = None
+    language: str = "en"
+    code_switching: bool = False
+    translate: bool = False
+    prompt: str = ""
+    multichannel: bool = False
+    audio_format: AudioFormat | None = None
+    text: TextOptions = field(default_factory=TextOptions)
+    stream: StreamOptions = field(default_factory=StreamOptions)

@@ -8,15 +8,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from app.engines.scripted import ScriptedPool, ScriptedVad
 from starlette.testclient import TestClient
 
 from app.audio.decode import Decoder
 from app.domain.audio import AudioLimits
 from app.domain.ports import EnginePool, InstalledModel
-from app.engines.scripted import ScriptedPool, ScriptedVad
 from app.main import create_app
 from app.outbound import HttpFetcher
-from app.services import Services
+from app.services.bundle import Services
 from app.services.accounts import Accounts
 from app.services.catalog import Catalog
 from app.services.residency import ResidentModels

@@ -1,0 +1,81 @@
+"""``WS /v1/listen``'s query -> what to do with the stream (contract 2.2, 3.1, 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.dialects.deepgram_options import audio_format, extra_pairs, tag_values, text_options
+from app.dialects.deepgram_query import Query
+from app.domain.errors import InvalidParameter, InvalidRequest
+from app.domain.languages import MULTI, whisper_language
+from app.domain.options import LiveOptions
+from app.domain.stream.options import StreamOptions
+
+MAX_MILLISECONDS = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRequest:
+    """One handshake: what to do, and what the messages repeat."""
+
+    options: LiveOptions
+    tags: tuple[str, ...] = ()
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
+    """Read the query string. Raises ``InvalidParameter``, ``InvalidRequest`` or ``UnsupportedModel``.
+
+    Parameters that only recordings know, and those without effect yet, are ignored here: a stream has no place for warnings.
+    """
+    query = Query.parse(raw_query)
+    _check_together(query)
+    language = query.text("language") or "en"
+    code_switching = language.lower() == MULTI
+    declared = audio_format(query, max_channels)
+    multichannel = query.flag("multichannel")
+    options = LiveOptions(
+        model=query.text("model"),
+        language="en" if code_switching else whisper_language(language),
+        code_switching=code_switching,
+        translate=query.flag("translate"),
+        prompt=query.text("prompt") or "",
+        multichannel=multichannel,
+        audio_format=declared,
+        text=text_options(query),
+        stream=StreamOptions(
+            channels=declared.channels if multichannel and declared is not None else 1,
+            interim_results=query.flag("interim_results"),
+            endpointing_s=_endpointing(query),
+            utterance_end_s=_utterance_end(query),
+            vad_events=query.flag("vad_events"),
+        ),
+    )
+    return LiveRequest(options, tag_values(query), extra_pairs(query))
+
+
+def _check_together(query: Query) -> None:
+    if (query.text("encoding") is None) != (query.text("sample_rate") is None):
+        raise InvalidParameter("encoding and sample_rate must be given together", parameter="encoding")
+    if "diarize_model" in query and query.flag("diarize"):
+        raise InvalidRequest("diarize and diarize_model cannot be used together.")
+    if query.text("callback") is not None:
+        raise InvalidParameter("callback: live streams answer on their own connection only", parameter="callback")
+
+
+def _endpointing(query: Query) -> float | None:
+    """Seconds, or None for ``false``. ``true`` and a bare name mean the default."""
+    value = (query.text("endpointing") or "true").lower()
+    if value == "false":
+        return None
+    if value == "true":
+        return StreamOptions().endpointing_s
+    milliseconds = query.integer("endpointing", 0, MAX_MILLISECONDS)
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _utterance_end(query: Query) -> float | None:
+    if (query.text("utterance_end_ms") or "false").lower() == "false":
+        return None
+    milliseconds = query.integer("utterance_end_ms", 0, MAX_MILLISECONDS)
+    return None if milliseconds is None else milliseconds / 1000

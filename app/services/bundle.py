@@ -1,0 +1,22 @@
+"""All services together, as the edge and the command line hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain.ports import Fetcher
+from app.services.accounts import Accounts
+from app.services.catalog import Catalog
+from app.services.residency import ResidentModels
+from app.services.transcribe import Transcriber
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the edge may call."""
+
+    accounts: Accounts
+    catalog: Catalog
+    models: ResidentModels
+    transcriber: Transcriber
+    fetcher: Fetcher
