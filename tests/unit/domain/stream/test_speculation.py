@@ -1,0 +1,131 @@
+"""The final's decode starts early in the pause, and its result is used only if the pause lasts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.domain.audio import samples, seconds
+from app.domain.ports import JobClass
+from app.domain.stream.events import CloseStream, Finalize
+from app.domain.stream.options import StreamOptions
+from tests.support.script import Player, finals, interims, said, talk, text
+
+ONE = talk((0.512, "how are you"), length_s=4.0)
+END_S = seconds(-(-samples(ONE.words[-1].end_s) // 512) * 512)
+TWO_PAUSES = talk((0.5, "one"), (1.2, "two"), (1.9, "three"), length_s=4.0)
+
+
+def slow(talk_: object = ONE, **options: object) -> Player:
+    return Player(StreamOptions(**{"endpointing_s": 0.5, **options}), talk_, answers=False)  # type: ignore[arg-type]
+
+
+def test_the_decode_starts_a_tenth_of_a_second_into_the_pause() -> None:
+    player = slow()
+    player.play(END_S + 0.09)
+    assert player.asked == []
+    player.play(END_S + 0.1)
+    (job,) = player.asked
+    assert job.job_class is JobClass.FINAL
+    assert finals(player.events) == []
+
+
+def test_a_result_that_is_there_goes_out_in_the_moment_of_the_endpoint() -> None:
+    player = slow()
+    player.play(END_S + 0.1)
+    assert player.answer(1) == []
+    seen = player.play(END_S + 0.54)
+    assert text(finals(seen)[0]) == "how are you"
+    assert len(player.asked) == 1
+
+
+def test_a_result_that_comes_after_the_endpoint_goes_out_when_it_comes() -> None:
+    player = slow()
+    player.play(2.0)
+    assert finals(player.events) == []
+    assert [text(f) for f in finals(player.answer(1))] == ["how are you"]
+    assert len(player.asked) == 1
+
+
+def test_the_final_is_the_same_whether_its_decode_was_early_or_late() -> None:
+    early, late = slow(), slow()
+    early.play(END_S + 0.1)
+    early.answer(1)
+    early.play(2.0)
+    late.play(2.0)
+    late.answer(1)
+    assert finals(early.events) == finals(late.events)
+
+
+def test_when_speech_goes_on_the_decode_is_called_off_and_the_next_pause_asks_anew() -> None:
+    player = slow(TWO_PAUSES)
+    player.play()
+    assert player.cancelled == [1, 2]
+    (job,) = player.waiting.values()
+    assert text(finals(player.answer(job.job_id))[0]) == "one two three"
+    first = player.asked[0]
+    assert np.array_equal(first.pcm, job.pcm[: len(first.pcm)])
+
+
+def test_a_result_from_before_speech_went_on_is_not_the_final() -> None:
+    player = slow(TWO_PAUSES)
+    for until_s, job_id in ((1.0, 1), (1.7, 2), (4.0, 3)):
+        player.play(until_s)
+        assert list(player.waiting) == [job_id]
+        player.answer(job_id)
+    assert said(finals(player.events)) == ["one", "two", "three"]
+
+
+def test_a_called_off_decode_that_was_never_given_out_leaves_no_trace() -> None:
+    player = slow(TWO_PAUSES)
+    player.play(blocks=[64_000])  # all at once: the first two pauses are over before anyone looks
+    assert [job.job_id for job in player.asked] == [3]
+    assert player.cancelled == []
+
+
+def test_with_interims_the_decode_goes_on_as_an_interim() -> None:
+    player = slow(TWO_PAUSES, interim_results=True, first_interim_s=10.0)
+    player.play(1.4)
+    assert player.cancelled == []
+    (shown,) = interims(player.answer(1))
+    assert text(shown) == "one"
+
+
+def test_a_result_that_waits_for_its_endpoint_is_shown_as_an_interim() -> None:
+    player = slow(interim_results=True, first_interim_s=10.0)
+    player.play(END_S + 0.1)
+    (shown,) = interims(player.answer(1))
+    assert text(shown) == "how are you"
+    assert not shown.speech_final
+
+
+def test_finalize_uses_the_decode_that_is_under_way() -> None:
+    player = slow()
+    player.play(END_S + 0.2)
+    player.send(Finalize())
+    assert len(player.asked) == 1
+    (final,) = finals(player.answer(1))
+    assert (text(final), final.from_finalize) == ("how are you", True)
+
+
+def test_finalize_before_the_hangover_has_arrived_decodes_what_is_there() -> None:
+    player = slow()
+    player.play(END_S + 0.05)
+    player.send(CloseStream())
+    (job,) = player.asked
+    assert job.job_class is JobClass.FINALIZE
+    assert job.start_samples + len(job.pcm) == samples(END_S + 0.05)
+
+
+def test_a_failed_early_decode_is_tried_again_at_the_endpoint() -> None:
+    player = slow()
+    player.play(END_S + 0.1)
+    player.fail(1)
+    player.play(2.0)
+    assert [text(f) for f in finals(player.answer(2))] == ["how are you"]
+
+
+def test_at_most_one_decode_of_the_open_segment_is_in_flight() -> None:
+    player = slow(TWO_PAUSES, interim_results=True)
+    while player.position < TWO_PAUSES.length_samples:
+        player.play((player.position + 320) / 16_000)
+        assert len(player.waiting) <= 1
