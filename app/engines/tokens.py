@@ -21,19 +21,21 @@ UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "km", "yue"})
 
 _ARTEFACTS = re.compile(
     r"[\[【][^\[\]【】]{0,80}(?:[\]】]|$)"  # [BLANK_AUDIO], [Music], also when the closing bracket never came
-    r"|[(（][^()（）\d]{1,80}[)）]"  # (coughing), but not (202)
+    r"|[(（][^()（）\d]{1,80}[)）]"  # noqa: RUF001  # (coughing), but not (202)
     r"|\*[^*\d]{1,80}\*"  # *laughs*
     r"|[♩♪♫♬♭♮♯🎵🎶🎼]"
 )
-_OPENING = frozenset("([{<«‹“‘\"'¿¡「『（【〈《„‚")
-_KEPT_SYMBOLS = frozenset("&%@#§+=×÷°")
+_OPENING = frozenset("([{<«‹“‘\"'¿¡「『（【〈《„‚")  # noqa: RUF001
+_KEPT_SYMBOLS = frozenset("&%@#§+=×÷°")  # noqa: RUF001
+_WORD_CATEGORIES = frozenset({"Sc", "So", "Mn", "Mc"})  # currencies, emoji, vowel signs
+_DROPPED_CATEGORIES = frozenset({"Pd", "Sk", "Sm"})  # dashes, modifiers, arrows
 _MIN_PROBABILITY = 1e-6
 _FIRST_UNSPACED = 0x0E00  # Thai; everything written without spaces lies at or above it, Latin and Cyrillic below
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token as the engine reports it: bytes of text, probability, log-probability, times in centiseconds (-1: unknown)."""
+    """One token as the engine reports it; ``plog`` is the logarithm of ``p``, times are in centiseconds (-1: unknown)."""
 
     id: int
     text: bytes
@@ -111,10 +113,10 @@ def build_words(tokens: Sequence[Token], language: str, start_s: float, end_s: f
     chars = _without_artefacts(_characters(tokens))
     groups = _attach_punctuation(_split(chars, language in UNSPACED_LANGUAGES))
     spoken = [_spoken(group, tokens) for group in groups]
-    spans = place_words([_measured(group, sources) for group, sources in zip(groups, spoken)], start_s, end_s)
+    spans = place_words([_measured(group, sources) for group, sources in zip(groups, spoken, strict=True)], start_s, end_s)
     return tuple(
         Word(group.text, span.start_s, span.end_s, _confidence([token.p for token in sources]))
-        for group, sources, span in zip(groups, spoken, spans)
+        for group, sources, span in zip(groups, spoken, spans, strict=True)
     )
 
 
@@ -184,16 +186,13 @@ def _attach_punctuation(groups: list[_Group]) -> list[_Group]:
             words.append(group)
         elif all(char in _OPENING for char in group.text):
             opening += group.text
-        elif words and not any(unicodedata.category(char) in ("Pd", "Sk", "Sm") or char in "*_/\\" for char in group.text):
+        elif words and not any(unicodedata.category(char) in _DROPPED_CATEGORIES or char in "*_/\\" for char in group.text):
             words[-1].text += group.text
     return words
 
 
 def _is_word(text: str) -> bool:
-    return any(
-        char.isalnum() or char in _KEPT_SYMBOLS or unicodedata.category(char) in ("Sc", "So", "Lo", "Mn", "Mc")
-        for char in text
-    )
+    return any(char.isalnum() or char in _KEPT_SYMBOLS or unicodedata.category(char) in _WORD_CATEGORIES for char in text)
 
 
 def _has_letters(text: bytes) -> bool:

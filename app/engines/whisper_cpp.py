@@ -28,7 +28,7 @@ MIN_SAMPLES = SAMPLE_RATE
 """Whisper does badly on less than a second: shorter audio is padded with silence, and times stay inside the real audio."""
 
 MAX_INITIAL_TIMESTAMP_S = 30.0
-"""whisper.cpp's 1.0 would let no segment start later than a second in: late-start.wav (speech at 4.0 s) then starts at 1.0."""
+"""whisper.cpp's own 1.0 lets no first segment start later than a second in, however late the speech."""
 
 TEMPERATURE_STEP = 0.2
 MAX_DECODERS = 8  # whisper.cpp's limit on beams and on best_of; more makes it fail
@@ -203,17 +203,21 @@ class WhisperCppEngine:
             TokenSegment(
                 binding.whisper_full_get_segment_t0(context, index),
                 binding.whisper_full_get_segment_t1(context, index),
-                tuple(
-                    self._read_token(index, position) for position in range(binding.whisper_full_n_tokens(context, index))
-                ),
+                self._read_tokens(index),
             )
             for index in range(binding.whisper_full_n_segments(context))
         ]
 
-    def _read_token(self, segment: int, position: int) -> Token:
-        item = binding.whisper_full_get_token_data(self._context, segment, position)
-        text = binding.whisper_token_to_bytes(self._context, item.id)
-        return Token(item.id, text, item.p, item.plog, item.t0, item.t1)
+    def _read_tokens(self, segment: int) -> tuple[Token, ...]:
+        context = self._context
+        items = [
+            binding.whisper_full_get_token_data(context, segment, position)
+            for position in range(binding.whisper_full_n_tokens(context, segment))
+        ]
+        return tuple(
+            Token(item.id, binding.whisper_token_to_bytes(context, item.id), item.p, item.plog, item.t0, item.t1)
+            for item in items
+        )
 
 
 def system_info() -> str:

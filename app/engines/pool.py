@@ -1,0 +1,296 @@
+"""The workers of one model and the queue in front of them: permits, order, crashes, aborts."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from app.domain.audio import Pcm16k
+from app.domain.errors import ClientGone, EngineFailed, ErrorKind, Overloaded, SttError, Unavailable, UnsupportedModel
+from app.domain.options import DecodeOptions
+from app.domain.ports import EngineCapabilities, EngineSession, JobClass
+from app.domain.scheduling import Schedule, Ticket
+from app.domain.transcript import Hypothesis, LanguageGuess
+from app.engines import wire
+from app.engines.cpu import plan_workers, usable_cores
+from app.engines.crew import Crew, Slot
+from app.engines.launchers import SpawningLauncher, start_nursery
+from app.engines.workers import Launcher, WorkerSpec
+
+MAX_DEATHS = 2
+"""Workers a job may take with it before it is given up."""
+
+NEWEST_WEIGHT = 0.2  # of the last decode in the moving mean that estimates waiting times
+LONGEST_RETRY_S = 60.0
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """One decode on its way. ``header`` and ``pcm`` are what the worker is sent."""
+
+    number: int
+    header: wire.Header
+    pcm: Pcm16k
+    done: asyncio.Future[wire.Header]
+    ticket: Ticket[_Job] | None = None
+    slot: Slot | None = None
+    deaths: int = 0
+    queue_s: float = 0.0
+
+
+@dataclass(slots=True)
+class PoolStats:
+    """Gauges (``workers`` alive, ``busy``, ``waiting``, ``admitted``) and counters since the start, for metrics."""
+
+    workers: int = 0
+    busy: int = 0
+    waiting: int = 0
+    admitted: int = 0
+    done: int = 0
+    failed: int = 0
+    aborted: int = 0
+    restarts: int = 0
+    decode_s: float = 0.0
+    queue_s: float = 0.0
+
+
+@dataclass(eq=False, slots=True)
+class _Session:
+    """Fulfils ``ports.EngineSession``."""
+
+    pool: ProcessPool
+    number: int
+    jobs: set[_Job] = field(default_factory=set)
+    closed: bool = False
+
+    async def transcribe(self, pcm: Pcm16k, options: DecodeOptions, job_class: JobClass) -> Hypothesis:
+        """See the port."""
+        header = {"op": "transcribe", "options": wire.pack_options(options)}
+        job, reply = await self.pool.run(self, header, pcm, job_class)
+        hypothesis = wire.unpack_hypothesis(reply["hypothesis"])
+        self.pool.count_decode(hypothesis.decode_s)
+        return replace(hypothesis, queue_s=job.queue_s, retries=hypothesis.retries + job.deaths)
+
+    async def detect_language(self, pcm: Pcm16k, among: tuple[str, ...], job_class: JobClass) -> tuple[LanguageGuess, ...]:
+        """See the port."""
+        _, reply = await self.pool.run(self, {"op": "detect", "among": among}, pcm, job_class)
+        return wire.unpack_guesses(reply["guesses"])
+
+
+class ProcessPool:
+    """Fulfils ``ports.EnginePool`` with workers in processes of their own. Made by ``start``; belongs to one event loop."""
+
+    def __init__(self, launcher: Launcher, workers: int, max_pending: int) -> None:
+        self.workers = workers
+        self.capabilities: EngineCapabilities
+        self._launcher = launcher
+        self._max_pending = max_pending
+        self._schedule: Schedule[_Job] = Schedule()
+        self._crew = Crew(
+            launcher,
+            workers,
+            on_ready=self._on_ready,
+            on_lost=self._on_lost,
+            on_reply=self._on_reply,
+            on_problem=self._on_problem,
+        )
+        self._running: dict[Slot, _Job] = {}
+        self._numbers = itertools.count(1)
+        self._stats = PoolStats()
+        self._mean_decode_s = 0.0
+        self._problem: Unavailable | None = None
+
+    @classmethod
+    async def start(
+        cls,
+        model: Path,
+        *,
+        workers: int = 0,
+        threads: int = 0,
+        use_gpu: bool = False,
+        flash_attention: bool = True,
+        max_pending: int = 64,
+        fork: bool | None = None,
+    ) -> ProcessPool:
+        """Load the weights and start the workers; returns when all are ready.
+
+        ``workers`` and ``threads`` 0: from the usable cores. ``max_pending``: permits. ``fork``: whether workers share the
+        weights (None: on Linux, unless on a GPU). Raises ``Unavailable`` with a sentence.
+        """
+        cores = usable_cores()
+        plan = plan_workers(cores, workers, threads)
+        spec = WorkerSpec(model, plan.threads, use_gpu, flash_attention)
+        launcher: Launcher | None = None
+        if sys.platform == "linux" if fork is None else fork:
+            launcher = await start_nursery(spec)
+        if launcher is None:
+            plan = plan_workers(cores, workers, threads, gpu=use_gpu)
+            launcher = SpawningLauncher(replace(spec, threads=plan.threads))
+        pool = cls(launcher, plan.workers, max_pending)
+        try:
+            ready = await pool._crew.start()
+            pool.capabilities = wire.unpack_capabilities(ready["capabilities"])
+        except BaseException:
+            await pool.close()
+            raise
+        return pool
+
+    def admit(self) -> AbstractAsyncContextManager[EngineSession]:
+        """See the port. The permit is held while the context is."""
+        return self._permit()
+
+    @asynccontextmanager
+    async def _permit(self) -> AsyncIterator[EngineSession]:
+        if self._problem is not None:
+            raise Unavailable(self._problem.message)
+        if self._stats.admitted >= self._max_pending:
+            raise Overloaded(retry_after_s=self._retry_after_s())
+        session = _Session(self, next(self._numbers))
+        self._stats.admitted += 1
+        try:
+            yield session
+        finally:
+            self._stats.admitted -= 1
+            session.closed = True
+            for job in list(session.jobs):
+                _fail(job, ClientGone())
+
+    def stats(self) -> PoolStats:
+        """A snapshot."""
+        return replace(
+            self._stats,
+            workers=self._crew.alive,
+            busy=len(self._running),
+            waiting=len(self._schedule),
+            restarts=self._crew.restarts,
+        )
+
+    async def close(self) -> None:
+        """See the port. May be called again."""
+        self._problem = Unavailable("The server is stopping.")
+        for job in [ticket.job for ticket in self._schedule.drain()] + list(self._running.values()):
+            _fail(job, self._problem)
+        await self._crew.close()
+        await self._launcher.close()
+
+    async def run(
+        self, session: _Session, header: wire.Header, pcm: Pcm16k, job_class: JobClass
+    ) -> tuple[_Job, wire.Header]:
+        """Queue a job of ``session`` and wait for its answer."""
+        if session.closed:
+            raise ClientGone
+        if self._problem is not None:
+            raise Unavailable(self._problem.message)
+        number = next(self._numbers)
+        samples = np.ascontiguousarray(pcm, dtype="<f4")
+        job = _Job(number, {**header, "job": number}, samples, asyncio.get_running_loop().create_future())
+        job.ticket = self._schedule.add(job, session.number, job_class, time.monotonic())
+        session.jobs.add(job)
+        self._dispatch()
+        try:
+            reply = _unwrap(await job.done)
+        except SttError:
+            self._stats.failed += 1
+            raise
+        else:
+            self._stats.done += 1
+            return job, reply
+        finally:
+            session.jobs.discard(job)
+            self._abandon(job)
+
+    def count_decode(self, decode_s: float) -> None:
+        """Account for one finished decode."""
+        self._stats.decode_s += decode_s
+        weight = NEWEST_WEIGHT if self._mean_decode_s else 1.0
+        self._mean_decode_s += (decode_s - self._mean_decode_s) * weight
+
+    def _dispatch(self) -> None:
+        now_s = time.monotonic()
+        for slot in self._crew.slots:
+            if slot.worker is None or slot in self._running:
+                continue
+            ticket = self._schedule.take(now_s)
+            if ticket is None:
+                return
+            job = ticket.job
+            job.queue_s += now_s - ticket.since_s
+            self._stats.queue_s += now_s - ticket.since_s
+            job.slot = slot
+            self._running[slot] = job
+            slot.worker.link.send(job.header, job.pcm)
+
+    def _abandon(self, job: _Job) -> None:
+        """Nobody waits for ``job`` any more: take it out of the queue, or make its worker stop."""
+        if job.ticket is not None and self._schedule.remove(job.ticket):
+            self._stats.aborted += 1
+        slot = job.slot
+        if slot is not None and slot.worker is not None and self._running.get(slot) is job:
+            self._stats.aborted += 1
+            slot.worker.link.send({"op": "abort", "job": job.number})
+            asyncio.get_running_loop().call_later(self._launcher.abort_s, self._lose_patience, slot, job)
+
+    def _lose_patience(self, slot: Slot, job: _Job) -> None:
+        if self._running.get(slot) is job and slot.worker is not None:
+            slot.killed = True
+            slot.worker.kill()
+
+    def _on_ready(self, _: Slot) -> None:
+        self._problem = None  # a crew that is being closed starts nobody
+        self._dispatch()
+
+    def _on_reply(self, slot: Slot, header: wire.Header) -> None:
+        job = self._running.get(slot)
+        if job is None or header.get("job") != job.number or header["op"] == "failed":
+            return  # a worker that failed ends itself, and its end is what counts
+        del self._running[slot]
+        slot.answered = True
+        if not job.done.done():
+            job.done.set_result(header)
+        self._dispatch()
+
+    def _on_lost(self, slot: Slot) -> None:
+        """A worker has died: its job is next for another one, unless it has killed enough of them."""
+        job = self._running.pop(slot, None)
+        if job is None or job.done.done() or job.ticket is None:
+            return
+        job.deaths += 1
+        if job.deaths >= MAX_DEATHS:
+            _fail(job, EngineFailed())
+            return
+        job.ticket.since_s = time.monotonic()
+        self._schedule.put_back(job.ticket)
+        self._dispatch()
+
+    def _on_problem(self, error: Unavailable) -> None:
+        """No worker can be started. While none is left, nobody should wait for one."""
+        if not self._crew.alive:
+            self._problem = error
+            for ticket in self._schedule.drain():
+                _fail(ticket.job, error)
+
+    def _retry_after_s(self) -> float:
+        ahead = len(self._schedule) + len(self._running)
+        return min(LONGEST_RETRY_S, max(1.0, math.ceil(ahead * self._mean_decode_s / self.workers)))
+
+
+def _fail(job: _Job, error: SttError) -> None:
+    if not job.done.done():
+        job.done.set_exception(error)
+
+
+def _unwrap(reply: wire.Header) -> wire.Header:
+    """The reply, or the error it carries."""
+    if reply["op"] == "refused":
+        refusal = UnsupportedModel if reply["kind"] == ErrorKind.UNSUPPORTED_MODEL else EngineFailed
+        raise refusal(reply["message"])
+    return reply

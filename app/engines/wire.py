@@ -1,0 +1,129 @@
+"""What server and workers say to each other: frames of a JSON header and raw bytes, and the domain values inside them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.domain.options import DecodeOptions
+from app.domain.ports import EngineCapabilities
+from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
+
+Header = dict[str, Any]
+
+_PREFIX = struct.Struct("<II")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A header, and the bytes that came with it (audio: little-endian float32)."""
+
+    header: Header
+    payload: bytes = b""
+
+
+def pack(header: Header, payload_size: int = 0) -> bytes:
+    """A frame up to its payload, which the caller sends right after it (audio is not copied to be framed)."""
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    return _PREFIX.pack(len(encoded), payload_size) + encoded
+
+
+class FrameParser:
+    """Bytes in any split -> frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take ``data`` and yield every frame that is complete now."""
+        self._buffer += data
+        while len(self._buffer) >= _PREFIX.size:
+            header_size, payload_size = _PREFIX.unpack_from(self._buffer)
+            middle = _PREFIX.size + header_size
+            end = middle + payload_size
+            if len(self._buffer) < end:
+                return
+            frame = Frame(json.loads(self._buffer[_PREFIX.size : middle]), bytes(self._buffer[middle:end]))
+            del self._buffer[:end]
+            yield frame
+
+
+def receive(link: socket.socket) -> Frame | None:
+    """Block until a whole frame has come; None once the other side is gone."""
+    prefix = _receive_exactly(link, _PREFIX.size)
+    if prefix is None:
+        return None
+    header_size, payload_size = _PREFIX.unpack(prefix)
+    header = _receive_exactly(link, header_size)
+    payload = _receive_exactly(link, payload_size)
+    return None if header is None or payload is None else Frame(json.loads(header), payload)
+
+
+def _receive_exactly(link: socket.socket, size: int) -> bytes | None:
+    data = bytearray(size)
+    view = memoryview(data)
+    filled = 0
+    while filled < size:
+        got = link.recv_into(view[filled:])
+        if not got:
+            return None
+        filled += got
+    return bytes(data)
+
+
+def pack_options(options: DecodeOptions) -> Header:
+    """Options as JSON values."""
+    return asdict(options)
+
+
+def unpack_options(header: Header) -> DecodeOptions:
+    """The inverse of ``pack_options``."""
+    return DecodeOptions(**{**header, "languages": tuple(header["languages"])})
+
+
+def pack_hypothesis(hypothesis: Hypothesis) -> Header:
+    """A hypothesis as JSON values, words as short lists."""
+    return {
+        "language": hypothesis.language,
+        "decode_s": hypothesis.decode_s,
+        "retries": hypothesis.retries,
+        "segments": [
+            {
+                "text": segment.text,
+                "start_s": segment.start_s,
+                "end_s": segment.end_s,
+                "words": [[word.text, word.start_s, word.end_s, word.confidence] for word in segment.words],
+                "tokens": segment.tokens,
+                "avg_logprob": segment.avg_logprob,
+            }
+            for segment in hypothesis.segments
+        ],
+    }
+
+
+def unpack_hypothesis(header: Header) -> Hypothesis:
+    """The inverse of ``pack_hypothesis``."""
+    segments = tuple(
+        Segment(**{**item, "words": tuple(Word(*word) for word in item["words"]), "tokens": tuple(item["tokens"])})
+        for item in header["segments"]
+    )
+    return Hypothesis(**{**header, "segments": segments})
+
+
+def pack_guesses(guesses: tuple[LanguageGuess, ...]) -> list[list[Any]]:
+    """Guesses as JSON values."""
+    return [[guess.language, guess.probability] for guess in guesses]
+
+
+def unpack_guesses(items: list[list[Any]]) -> tuple[LanguageGuess, ...]:
+    """The inverse of ``pack_guesses``."""
+    return tuple(LanguageGuess(*item) for item in items)
+
+
+def unpack_capabilities(header: Header) -> EngineCapabilities:
+    """Capabilities from the JSON form of their fields."""
+    return EngineCapabilities(**{**header, "languages": tuple(header["languages"])})
