@@ -24,7 +24,7 @@ from app.audio.rawpcm import RawTrack
 from app.audio.sndfile import SndfileTrack
 from app.audio.sniff import SNIFF_BYTES, Container, id3_bytes, sniff
 from app.audio.source import ByteView, Track
-from app.audio.wav import repaired
+from app.audio.wav import holds_mp3, repaired
 from app.domain.audio import SAMPLE_RATE, AudioFormat, AudioLimits, PcmBlock
 from app.domain.errors import BadAudio, PayloadTooLarge
 
@@ -149,7 +149,11 @@ def _attempts(source: BinaryIO, declared: AudioFormat | None) -> list[Callable[[
     if container is Container.WAV and offset == 0:
         whole = repaired(source, size)
         if whole is not None:
-            return [lambda: SndfileTrack(_rewound(whole)), lambda: LibavTrack(_rewound(whole), "wav")]
+            either: list[Callable[[], Track]] = [
+                lambda: SndfileTrack(_rewound(whole)),
+                lambda: LibavTrack(_rewound(whole), "wav"),
+            ]
+            return either[::-1] if holds_mp3(whole) else either
     tries: list[Callable[[], Track]] = [lambda: LibavTrack(view(), container.value)]
     if container in _SNDFILE_FIRST:
         tries.insert(0, lambda: SndfileTrack(view()))

@@ -45,6 +45,12 @@ def repaired(source: BinaryIO, size: int) -> ByteView | None:
     return ByteView(source, layout.data_offset, data_bytes, prefix)
 
 
+def holds_mp3(repaired_file: ByteView) -> bool:
+    """Whether the samples under a rebuilt header are MP3 frames."""
+    repaired_file.seek(20)  # behind RIFF, its size, WAVE, the format chunk's name and size
+    return repaired_file.read(2) == b"\x55\0"
+
+
 def find_samples(source: BinaryIO, size: int) -> WavLayout:
     """Walk the chunks of a little-endian WAV file. Raises ``BadAudio`` without format or samples."""
     fmt = fact = b""
