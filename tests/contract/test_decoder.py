@@ -200,14 +200,12 @@ def test_blocks_are_bounded_and_join_without_seams(decoder: AudioDecoder) -> Non
 @pytest.mark.parametrize("container", ["FLAC", "WAV"])
 def test_decoding_stops_at_the_limit_on_seconds(decoder: AudioDecoder, container: str) -> None:
     bomb = encode.sndfile(np.zeros((1, 16_000 * 90), np.float32), 16_000, container, "PCM_16")
-    source, decoded = io.BytesIO(bomb), 0
-    with decoder.open(source, None, AudioLimits(max_seconds=30)) as recording:
-        blocks = recording.blocks()
+    decoded: list[int] = []
+    with decoder.open(io.BytesIO(bomb), None, AudioLimits(max_seconds=30)) as recording:
+        lengths = (block.shape[1] for block in recording.blocks())
         with pytest.raises(PayloadTooLarge, match="longer than 30 seconds"):
-            for block in blocks:
-                decoded += block.shape[1]
-        assert decoded <= 30 * 16_000
-        assert source.tell() < len(bomb)  # the rest was not even read
+            decoded.extend(lengths)  # keeps what came before the error
+    assert 10 * 16_000 < sum(decoded) <= 30 * 16_000
 
 
 def test_a_recording_of_exactly_the_limit_is_taken(decoder: AudioDecoder) -> None:
