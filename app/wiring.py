@@ -8,10 +8,10 @@ from app.audio.decode import Decoder
 from app.audio.vad import load_vad
 from app.domain.audio import AudioLimits
 from app.domain.ports import EnginePool, InstalledModel
-from app.engines.pool import PoolOptions, ProcessPool
+from app.engines.pool import ProcessPool
 from app.outbound import HttpFetcher
-from app.services.bundle import Services
 from app.services.accounts import Accounts
+from app.services.bundle import Services
 from app.services.catalog import Catalog
 from app.services.residency import ResidentModels, StartPool
 from app.services.transcribe import DecodingDefaults, Transcriber
@@ -71,13 +71,13 @@ def pool_starter(settings: Settings) -> StartPool:
     """How a model's workers are started."""
 
     async def start(model: InstalledModel) -> EnginePool:
-        options = PoolOptions(
+        return await ProcessPool.start(
+            model.path,
             workers=settings.workers,
             threads=settings.threads,
-            gpu=settings.gpu,
+            use_gpu=settings.gpu,
             flash_attention=settings.flash_attention,
             max_pending=settings.max_pending_requests,
         )
-        return await ProcessPool.start(model.path, options)
 
     return start

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from app.engines.backends import installed_backends
 from rich.console import Console
 
 from app.audio.vad import load_vad
 from app.engines.cpu import cpu_problem, plan_workers, usable_cores
+from app.engines.gpu import probe_gpu_backends
 from app.settings import Settings
 from app.storage.database import DatabaseUnusable
 from app.wiring import build_accounts, build_catalog
@@ -139,7 +139,10 @@ def _voice_detection(_: Settings) -> Finding:
 
 
 def _gpu(settings: Settings) -> Finding:
-    backends = installed_backends()
+    backends = probe_gpu_backends()
+    if backends is None:
+        remedy = "Reinstall pywhispercpp, or check the driver of the GPU it was built for."
+        return Finding("gpu", Outcome.FAILURE, "the engine could not be loaded to ask it", remedy)
     if backends:
         return Finding("gpu", Outcome.OK, f"the engine build has {', '.join(backends)}")
     remedy = "For a GPU, build pywhispercpp for it: docs/operations.md." if settings.gpu else ""

@@ -13,15 +13,35 @@ _SCHEMES = frozenset({"token", "bearer"})
 
 
 def credential(connection: HTTPConnection) -> str:
-    """The secret from ``Authorization: Token|Bearer <secret>``, either word in any case.
+    """The secret from ``Authorization: Token|Bearer <secret>``, or from the WebSocket subprotocols ``token, <secret>``.
 
-    Raises ``InvalidCredentials`` when there is none or it is malformed.
+    Either word in any case. Raises ``InvalidCredentials`` when there is none or it is malformed.
     """
-    scheme, _, secret = connection.headers.get("authorization", "").strip().partition(" ")
+    header = connection.headers.get("authorization")
+    if header is None:
+        return _offered_secret(connection)
+    scheme, _, secret = header.strip().partition(" ")
     secret = secret.strip()
     if scheme.lower() not in _SCHEMES or not secret:
         raise InvalidCredentials
     return secret
+
+
+def chosen_subprotocol(connection: HTTPConnection) -> str | None:
+    """What the handshake answers: the scheme word as it was offered, never the secret; None if nothing was offered.
+
+    Browsers fail without an answer, and other clients with an unasked one (contract 1.1).
+    """
+    offered: list[str] = connection.scope.get("subprotocols", [])
+    return next((word for word in offered if word.lower() in _SCHEMES), offered[0] if offered else None)
+
+
+def _offered_secret(connection: HTTPConnection) -> str:
+    offered: list[str] = connection.scope.get("subprotocols", [])
+    for word, secret in zip(offered, offered[1:], strict=False):
+        if word.lower() in _SCHEMES:
+            return secret
+    raise InvalidCredentials
 
 
 async def authorise(connection: HTTPConnection, accounts: Accounts | None, scope: str) -> ApiKey | None:

@@ -10,13 +10,14 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import error_response
-from app.domain.errors import EngineFailed, QueryTooLong, SttError
+from app.api.errors import UNKNOWN_ROUTE, error_response
+from app.domain.errors import EngineFailed, NotFound, QueryTooLong, SttError
 from app.telemetry import logger
 
 PROJECT_ID = str(uuid5(UUID(int=0), "whisperapi"))
 """The one project of a self-hosted server, as Deepgram's ids look."""
 
+_BEGINNINGS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 _log = logger(__name__)
 
 
@@ -31,7 +32,7 @@ class RequestContext:
         self._max_query_bytes = max_query_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         request_id = str(uuid4())
@@ -42,16 +43,17 @@ class RequestContext:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             if len(scope["query_string"]) > self._max_query_bytes:
-                await call.refuse(QueryTooLong(), scope, receive)
+                await call.refuse(QueryTooLong())
             else:
                 await self._app(scope, receive, call.send)
         except Exception:
             _log.exception("unexpected error")
             if call.status is not None:  # the answer has begun: all that is left is to break it off
                 raise
-            await call.refuse(EngineFailed(), scope, receive)
+            await call.refuse(EngineFailed())
         finally:
-            _log.info("request", method=scope["method"], path=_loggable(scope), status=call.status, seconds=call.elapsed_s)
+            method = scope.get("method", "WEBSOCKET")
+            _log.info("request", method=method, path=_loggable(scope), status=call.status, seconds=call.elapsed_s)
 
 
 class _Call:
@@ -69,16 +71,26 @@ class _Call:
         return round(perf_counter() - self._started, 4)
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
+        if message["type"] == "websocket.close" and self.status is None:
+            # the framework's way to say that a WebSocket route does not exist, which would be a bare 403
+            await self.refuse(NotFound(UNKNOWN_ROUTE))
+            return
+        if message["type"] in _BEGINNINGS:
+            self.status = message.get("status", 101)
+            message.setdefault("headers", [])
             headers = MutableHeaders(scope=message)
             headers["dg-request-id"] = self._request_id
             if self._scope["state"].get("authenticated"):
                 headers["dg-project-id"] = PROJECT_ID
         await self._send(message)
 
-    async def refuse(self, error: SttError, scope: Scope, receive: Receive) -> None:
-        await error_response(error, self._request_id)(scope, receive, self.send)
+    async def refuse(self, error: SttError) -> None:
+        """Answer with an error instead of what was asked for; a WebSocket's handshake too (contract 3.8)."""
+        response = error_response(error, self._request_id)
+        prefix = "websocket." if self._scope["type"] == "websocket" else ""
+        start = {"type": f"{prefix}http.response.start", "status": response.status_code, "headers": response.raw_headers}
+        await self.send(start)
+        await self._send({"type": f"{prefix}http.response.body", "body": response.body})
 
 
 def _clean_path(path: str) -> str:

@@ -42,6 +42,8 @@ STATUS = {
     ErrorKind.DECODE_TIMEOUT: 504,
 }
 
+UNKNOWN_ROUTE = "The requested resource could not be found."
+
 _log = logger(__name__)
 
 
@@ -77,7 +79,7 @@ def register_error_handlers(app: FastAPI) -> None:
 
 def _translate(status: int) -> SttError:
     if status == 404:
-        return NotFound("The requested resource could not be found.")
+        return NotFound(UNKNOWN_ROUTE)
     if status == 405:
         return MethodNotAllowed()
     return InvalidRequest()

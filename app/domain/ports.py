@@ -155,7 +155,7 @@ class DecodedAudio(Protocol):
 class AudioDecoder(Protocol):
     """Sniffs the bytes and decodes them; headers and names are never trusted. Blocking: call it in a thread.
 
-    Raises ``BadAudio`` for anything that is not audio, ``PayloadTooLarge`` for too many channels or seconds.
+    Raises ``BadAudio`` for anything that is not audio and for too many channels, ``PayloadTooLarge`` for too many seconds.
     """
 
     def open(

@@ -78,7 +78,8 @@ class RecordingPipeline:
         try:
             await self._recognise(audio.blocks(), multichannel)
             for channel in self._channels:
-                channel.result.segments = tuple(segment for decode in channel.decodes for segment in await decode)
+                decoded = [await decode for decode in channel.decodes]
+                channel.result.segments = tuple(segment for segments in decoded for segment in segments)
         finally:
             await self._abandon()
             await anyio.to_thread.run_sync(opened.__exit__, None, None, None)

@@ -1,0 +1,105 @@
+"""``WS /v1/listen``: speech in while it is spoken, words out (contract 3)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import cast
+
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketState
+
+from app.api.auth import authorise, chosen_subprotocol
+from app.api.dependencies import LISTEN_SCOPE
+from app.api.errors import error_response
+from app.dialects.deepgram_live import LiveRequest, parse_live
+from app.dialects.deepgram_stream import StreamFacts, StreamRenderer, parse_binary, parse_text
+from app.domain.errors import SttError
+from app.domain.stream.events import Control, StreamEvent
+from app.services.bundle import Services
+from app.services.live import AdmittedStream
+from app.services.stream import StreamCounts
+from app.settings import Settings
+from app.telemetry import Metrics, logger
+
+router = APIRouter()
+_log = logger(__name__)
+
+
+@router.websocket("/v1/listen")
+async def listen_live(socket: WebSocket) -> None:
+    """Refused with an HTTP status before the upgrade, or accepted and served to its end."""
+    services = cast("Services", socket.app.state.services)
+    settings = cast("Settings", socket.app.state.settings)
+    metrics = cast("Metrics", socket.app.state.metrics)
+    created = datetime.now(timezone.utc)
+    try:
+        await authorise(socket, services.accounts if settings.auth else None, LISTEN_SCOPE)
+        asked = parse_live(socket.scope["query_string"], settings.max_channels)
+        async with services.live.admit(asked.options) as stream:
+            await socket.accept(chosen_subprotocol(socket), headers=_model_headers(stream))
+            with metrics.active_requests.labels("stream").track_inprogress():
+                counts = await stream.run(_Link(socket, _renderer(socket, stream, asked, created)))
+    except SttError as error:
+        if socket.application_state is not WebSocketState.CONNECTING:
+            raise
+        await socket.send_denial_response(error_response(error, socket.state.request_id))
+        return
+    metrics.count_stream(counts)
+    _log_work(stream, counts)
+
+
+def _model_headers(stream: AdmittedStream) -> list[tuple[bytes, bytes]]:
+    info = stream.model.info
+    return [(b"dg-model-name", info.name.encode()), (b"dg-model-uuid", info.uuid.encode())]
+
+
+def _renderer(socket: WebSocket, stream: AdmittedStream, asked: LiveRequest, created: datetime) -> StreamRenderer:
+    options = stream.options
+    facts = StreamFacts(socket.state.request_id, stream.model.info, created, asked.extra)
+    language = "en" if options.translate else stream.decode.language or "en"
+    return StreamRenderer(facts, options.text, language, code_switching=options.code_switching)
+
+
+class _Link:
+    """Joins a WebSocket and Deepgram's dialect into a ``ClientLink``."""
+
+    def __init__(self, socket: WebSocket, renderer: StreamRenderer) -> None:
+        self._socket = socket
+        self._renderer = renderer
+        self._gone = False
+
+    async def receive(self) -> bytes | Control | None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                self._gone = True
+                return None
+            data, text = message.get("bytes"), message.get("text")
+            if data is not None:
+                return parse_binary(data) or data
+            item = parse_text(text or "")
+            if item is not None:
+                return item
+
+    async def send(self, event: StreamEvent, sha256: str) -> None:
+        message = self._renderer.render(event, sha256)
+        if message is not None and not self._gone:
+            await self._socket.send_text(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        if not self._gone:
+            await self._socket.close(code, reason)
+
+
+def _log_work(stream: AdmittedStream, counts: StreamCounts) -> None:
+    _log.info(
+        "stream ended",
+        model=stream.model.info.name,
+        audio_s=round(counts.audio_s, 3),
+        finals=counts.finals,
+        interims=counts.interims,
+        dropped_jobs=counts.dropped_jobs,
+        lost_segments=counts.lost_segments,
+        decode_s=round(counts.decode_s, 4),
+        queue_s=round(counts.queue_s, 4),
+    )

@@ -1,0 +1,137 @@
+"""Live streams: admission, what each needs, and an orderly end when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from app.domain.audio import AudioLimits
+from app.domain.errors import InvalidParameter, Overloaded, Unavailable
+from app.domain.options import DecodeOptions, LiveOptions
+from app.domain.ports import EngineSession, InstalledModel, StreamDecoder, StreamDecoders, Vad
+from app.services.catalog import Catalog
+from app.services.residency import ResidentModels
+from app.services.stream import ClientLink, LiveStream, StreamCounts
+from app.services.transcribe import DecodingDefaults
+
+INLINE_ENCODINGS = frozenset({"linear16", "linear32", "mulaw", "alaw"})
+"""Encodings that cost so little to convert that the event loop does it itself."""
+
+
+class LiveStreams:
+    """The use case behind ``WS /v1/listen`` and every other way speech comes in while it is spoken."""
+
+    def __init__(
+        self,
+        decoders: StreamDecoders,
+        vad: Vad,
+        catalog: Catalog,
+        models: ResidentModels,
+        limits: AudioLimits,
+        max_streams: int,
+        defaults: DecodingDefaults,
+    ) -> None:
+        self._decoders = decoders
+        self._vad = vad
+        self._catalog = catalog
+        self._models = models
+        self._limits = limits
+        self._max_streams = max_streams
+        self._defaults = defaults
+        self._running: set[LiveStream] = set()
+        self._admitted = 0
+        self._stopping = False
+
+    @property
+    def active(self) -> int:
+        """Streams admitted now."""
+        return self._admitted
+
+    @asynccontextmanager
+    async def admit(self, options: LiveOptions) -> AsyncIterator[AdmittedStream]:
+        """Check the request and take a permit, before the handshake is answered.
+
+        Raises ``UnsupportedModel`` or ``InvalidParameter`` for what cannot be done, ``Overloaded`` or ``Unavailable`` for
+        what cannot be done now.
+        """
+        if self._stopping:
+            raise Unavailable
+        if self._admitted >= self._max_streams:
+            raise Overloaded(retry_after_s=5.0)
+        self._admitted += 1
+        try:
+            wanted = None if options.code_switching else options.language
+            resolution = self._catalog.resolve(options.model, wanted)
+            model = resolution.model
+            if options.translate and not model.translates:
+                raise InvalidParameter(f"translate: the model `{model.info.name}` cannot translate", parameter="translate")
+            decode = DecodeOptions(
+                language=resolution.language,
+                translate=options.translate,
+                prompt=options.prompt,
+                beam_size=self._defaults.beam_size,
+                fit_context=self._defaults.fit_context,
+            )
+            pool = await self._models.pool(model)
+            decoder = self._decoders.open(options.audio_format, self._limits)
+            try:
+                async with pool.attach() as session:
+                    yield AdmittedStream(self, model, session, decoder, options, decode)
+            finally:
+                decoder.close()
+        finally:
+            self._admitted -= 1
+
+    async def run(self, stream: AdmittedStream, link: ClientLink) -> StreamCounts:
+        """Serve one admitted client until it or the server ends the stream."""
+        declared = stream.options.audio_format
+        live = LiveStream(
+            link,
+            stream.session,
+            self._vad,
+            stream.decoder,
+            stream.options.stream,
+            stream.decode,
+            multichannel=stream.options.multichannel,
+            inline=declared is not None and declared.encoding in INLINE_ENCODINGS,
+        )
+        self._running.add(live)
+        try:
+            if self._stopping:
+                live.shut_down()
+            await live.run()
+        finally:
+            self._running.discard(live)
+        return live.counts
+
+    async def drain(self, timeout_s: float) -> None:
+        """Admit no more, let every stream send its last finals and close, and wait for that at most ``timeout_s`` seconds."""
+        self._stopping = True
+        for live in list(self._running):
+            live.shut_down()
+        for _ in range(math.ceil(timeout_s / _DRAIN_STEP_S)):
+            if not self._running:
+                return
+            await asyncio.sleep(_DRAIN_STEP_S)
+
+
+_DRAIN_STEP_S = 0.05
+
+
+@dataclass(slots=True)
+class AdmittedStream:
+    """The right to stream, and all that was decided at the handshake."""
+
+    streams: LiveStreams
+    model: InstalledModel
+    session: EngineSession
+    decoder: StreamDecoder
+    options: LiveOptions
+    decode: DecodeOptions
+
+    async def run(self, link: ClientLink) -> StreamCounts:
+        """Serve the client behind ``link``."""
+        return await self.streams.run(self, link)
