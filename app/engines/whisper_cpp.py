@@ -30,6 +30,10 @@ MIN_SAMPLES = SAMPLE_RATE
 MAX_INITIAL_TIMESTAMP_S = 30.0
 """whisper.cpp's own 1.0 lets no first segment start later than a second in, however late the speech."""
 
+SURE_LANGUAGE = 0.9
+"""A guess below this from a fitted context is made again with the full one: of 64 clips and sentences (en, es, fr, de) the
+fitted context got all right, at 0.99 on average and 0.67 at worst; the full one was never below 0.98 (2026-11-20)."""
+
 TEMPERATURE_STEP = 0.2
 MAX_DECODERS = 8  # whisper.cpp's limit on beams and on best_of; more makes it fail
 ENGLISH_ONLY = ("en",)
@@ -119,16 +123,22 @@ class WhisperCppEngine:
     def _detect(self, samples: Pcm16k, among: tuple[str, ...], fit_context: bool) -> tuple[LanguageGuess, ...]:
         if not self.capabilities.multilingual:
             return (LanguageGuess("en", 1.0),)
+        codes = among or self.capabilities.languages
+        if fit_context:
+            guesses = self._guess(samples, codes, fitted_frames(seconds(samples.size)))
+            if guesses[0].probability >= SURE_LANGUAGE:
+                return guesses
+        return self._guess(samples, codes, FULL_CONTEXT)
+
+    def _guess(self, samples: Pcm16k, codes: tuple[str, ...], frames: int) -> tuple[LanguageGuess, ...]:
         # The detection call takes no parameters of its own: it encodes with the context of the last decode. A decode that is
         # stopped before its encoder sets both the context and the spectrogram.
-        parameters = self._parameters(DecodeOptions(), "en", _Pass(FULL_CONTEXT, "", fallback=False))
-        parameters.audio_ctx = fitted_frames(seconds(samples.size)) if fit_context else FULL_CONTEXT
+        parameters = self._parameters(DecodeOptions(), "en", _Pass(frames, "", fallback=False))
         binding.assign_encoder_begin_callback(parameters, lambda *_: False)
         self._check_status(binding.whisper_full(self._context, parameters, samples, samples.size), lambda: False)
         probabilities = np.zeros(binding.whisper_lang_max_id() + 1, dtype=np.float32)
         if binding.whisper_lang_auto_detect(self._context, 0, self._threads, probabilities) < 0:
             raise EngineFailed
-        codes = among or self.capabilities.languages
         heard = {code: float(probabilities[binding.whisper_lang_id(code)]) for code in codes}
         total = sum(heard.values())
         guesses = [LanguageGuess(code, p / total if total else 1 / len(heard)) for code, p in heard.items()]
