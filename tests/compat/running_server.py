@@ -57,7 +57,8 @@ def running_server(data: Path) -> Iterator[RunningServer]:
         try:
             yield RunningServer(_wait_until_ready(process, log), key, files_url)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE_S) == 0, log.read_text(encoding="utf-8")
+            status = process.wait(PATIENCE_S)
+            assert status == 0, f"exit status {status}:\n{log.read_text(encoding='utf-8')}"
         finally:
             process.kill()
             process.wait()
