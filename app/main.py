@@ -60,7 +60,8 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
         allow_headers=["*"],
         expose_headers=EXPOSED_HEADERS,
     )
-    app.add_middleware(RequestContext, max_query_bytes=settings.max_query_bytes)
+    metrics = app.state.metrics
+    app.add_middleware(RequestContext, max_query_bytes=settings.max_query_bytes, count=metrics.count_request)
     register_error_handlers(app)
     for module in (listen, models, system):
         app.include_router(module.router)

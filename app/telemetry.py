@@ -1,4 +1,4 @@
-"""Structured logs and metrics. A log line carries a request id and numbers: never transcript text, a key, a path or a URL."""
+"""Structured logs and metrics. A log line carries a request id and numbers: never what was said, a key, a path or a URL."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def configure_logging(level: str, log_format: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
-    )
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if as_text:  # its default tracebacks show local variables, which hold keys and transcripts
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     # plain text draws its own tracebacks; JSON needs them as a string
     tail = [renderer] if as_text else [structlog.processors.format_exc_info, renderer]
     structlog.configure(
@@ -54,16 +54,12 @@ def logger(name: str) -> Any:
 
 
 class Metrics:
-    """What ``GET /metrics`` shows: Deepgram's self-hosted names (contract 4.7) and our own, which begin with ``whisperapi_``."""
+    """What ``GET /metrics`` shows: Deepgram's self-hosted names (contract 4.7), and our own, which begin ``whisperapi_``."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.active_requests = Gauge(
-            "engine_active_requests", "Requests being worked on.", ["kind"], registry=self.registry
-        )
-        self.requests = Counter(
-            "engine_requests", "Requests answered.", ["kind", "response_status"], registry=self.registry
-        )
+        self.active_requests = Gauge("engine_active_requests", "Requests being worked on.", ["kind"], registry=self.registry)
+        self.requests = Counter("engine_requests", "Requests answered.", ["kind", "response_status"], registry=self.registry)
         self.response_time = Histogram(
             "engine_batch_response_time_seconds",
             "Wall-clock time of a recording, body upload excluded.",
@@ -92,6 +88,10 @@ class Metrics:
         self.queue_time.observe(transcript.timing.queue_s)
         self.decode_time.observe(transcript.timing.decode_s)
         self.audio.inc(transcript.duration_s)
+
+    def count_request(self, kind: str, status: int) -> None:
+        """Account for one answer; ``kind``: ``batch`` or ``stream``."""
+        self.requests.labels(kind, str(status)).inc()
 
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""

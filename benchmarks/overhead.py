@@ -1,7 +1,7 @@
 """What the server adds to a decode: ``python -m benchmarks.overhead``.
 
-Sends an 11 s clip to a running server and subtracts the worker's decode time from the client's wall clock. Reports start-up time
-and memory of the server process too. Target: at most 30 ms + 5 % of the decode.
+Sends an 11 s clip to a running server and subtracts the worker's decode time from the client's wall clock. Reports start-up
+time and memory of the server process too. Target: at most 30 ms + 5 % of the decode.
 """
 
 from __future__ import annotations

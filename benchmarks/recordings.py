@@ -1,7 +1,8 @@
 """Long recordings against raw whisper.cpp: ``python -m benchmarks.recordings``.
 
 A ten-minute talk, and the same length with a third of it silent, sent to a running server; the same samples given to
-``pywhispercpp.Model.transcribe`` on the same cores. Ratios of medians; the runs alternate. Target: at most 1.0, less with silence.
+``pywhispercpp.Model.transcribe`` on the same cores. Ratios of medians; the runs alternate. Target: at most 1.0, and less
+with silence.
 """
 
 from __future__ import annotations

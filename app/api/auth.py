@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
@@ -38,7 +40,7 @@ def chosen_subprotocol(connection: HTTPConnection) -> str | None:
 
 def _offered_secret(connection: HTTPConnection) -> str:
     offered: list[str] = connection.scope.get("subprotocols", [])
-    for word, secret in zip(offered, offered[1:], strict=False):
+    for word, secret in pairwise(offered):
         if word.lower() in _SCHEMES:
             return secret
     raise InvalidCredentials

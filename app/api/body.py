@@ -83,12 +83,14 @@ async def _receive_form(request: Request, limits: BodyLimits, file: BinaryIO) ->
         raise
     except (MultiPartException, KeyError, ValueError):
         raise InvalidPayload("The multipart form could not be read.") from None
-    async with form:
+    try:
         upload = next((value for _, value in form.multi_items() if isinstance(value, UploadFile)), None)
         if upload is None:
             raise InvalidPayload("The multipart form has no file.")
         while data := await upload.read(_READ_BYTES):
             await run_in_threadpool(file.write, data)
+    finally:
+        await form.close()
 
 
 async def _limited(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:

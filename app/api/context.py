@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from time import perf_counter
 from uuid import UUID, uuid4, uuid5
 
@@ -17,6 +18,7 @@ from app.telemetry import logger
 PROJECT_ID = str(uuid5(UUID(int=0), "whisperapi"))
 """The one project of a self-hosted server, as Deepgram's ids look."""
 
+LISTEN_PATH = "/v1/listen"
 _BEGINNINGS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 _log = logger(__name__)
 
@@ -27,9 +29,11 @@ class RequestContext:
     A redirect would lose bodies and WebSocket upgrades, so the path is rewritten in place (contract 4.8).
     """
 
-    def __init__(self, app: ASGIApp, max_query_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_query_bytes: int, count: Callable[[str, int], None]) -> None:
+        """``count`` hears the kind and the status of every answered transcription request."""
         self._app = app
         self._max_query_bytes = max_query_bytes
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -52,8 +56,9 @@ class RequestContext:
                 raise
             await call.refuse(EngineFailed())
         finally:
-            method = scope.get("method", "WEBSOCKET")
-            _log.info("request", method=method, path=_loggable(scope), status=call.status, seconds=call.elapsed_s)
+            _log.info("request", method=call.method, path=_loggable(scope), status=call.status, seconds=call.elapsed_s)
+            if _loggable(scope) == LISTEN_PATH and call.status is not None:
+                self._count("batch" if scope["type"] == "http" else "stream", call.status)
 
 
 class _Call:
@@ -61,6 +66,7 @@ class _Call:
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         self.status: int | None = None
+        self.method = scope.get("method", "WEBSOCKET")
         self._scope = scope
         self._send = send
         self._request_id = request_id

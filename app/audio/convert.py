@@ -31,7 +31,9 @@ def finite(samples: Samples) -> Samples:
 
 
 def check_sample_rate(sample_rate: int) -> int:
-    """Return ``sample_rate`` if sound can have it, else raise ``BadAudio``."""
+    """Return ``sample_rate`` if sound can have it, else raise ``BadAudio``; 0 is a client that did not say."""
+    if sample_rate == 0:
+        raise BadAudio("Headerless audio in this encoding needs its sample rate: sample_rate, at most 384000.")
     if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
         raise BadAudio(f"The sample rate must lie between {MIN_SAMPLE_RATE} and {MAX_SAMPLE_RATE} Hz.")
     return sample_rate

@@ -26,8 +26,8 @@ HEADERLESS_ENCODINGS = (
 class AudioFormat:
     """How headerless audio is coded, as the client declares it.
 
-    ``encoding`` is one of ``HEADERLESS_ENCODINGS``; ``sample_rate`` in hertz, 0 when the client did not say (a container needs
-    none); ``channels`` interleaved, at least 1.
+    ``encoding`` is one of ``HEADERLESS_ENCODINGS``; ``sample_rate`` in hertz, 0 when the client did not say (a container
+    needs none); ``channels`` interleaved, at least 1.
     """
 
     encoding: str

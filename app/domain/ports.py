@@ -155,12 +155,44 @@ class DecodedAudio(Protocol):
 class AudioDecoder(Protocol):
     """Sniffs the bytes and decodes them; headers and names are never trusted. Blocking: call it in a thread.
 
-    Raises ``BadAudio`` for anything that is not audio and for too many channels, ``PayloadTooLarge`` for too many seconds.
+    Raises ``BadAudio`` for what is not audio and for too many channels, ``PayloadTooLarge`` for too many seconds.
     """
 
     def open(
         self, source: BinaryIO, declared: AudioFormat | None, limits: AudioLimits
     ) -> AbstractContextManager[DecodedAudio]: ...
+
+
+class StreamDecoder(Protocol):
+    """One live connection's audio, fed in any split (encodings without framing of their own: one packet per call).
+
+    Calls may come from different threads, one after the other; only ``close`` may come beside another call. ``channels`` is
+    None until it is known and never changes afterwards.
+    """
+
+    channels: int | None
+
+    def feed(self, data: bytes) -> PcmBlock:
+        """What became decodable, shape ``(channels, n)``; ``n`` may be 0 and waits for nothing that has not been fed.
+
+        May take the time of decoding. Raises ``BadAudio`` when the bytes cannot be decoded; sound that was decoded before
+        is returned first, and the next call raises.
+        """
+        ...
+
+    def flush(self) -> PcmBlock:
+        """The rest. Afterwards the decoder is used up. Raises like ``feed``."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back, at any time, any number of times."""
+        ...
+
+
+class StreamDecoders(Protocol):
+    """Makes decoders. ``open`` reads nothing; it raises ``InvalidParameter`` for a declared format that cannot be decoded."""
+
+    def open(self, declared: AudioFormat | None, limits: AudioLimits) -> StreamDecoder: ...
 
 
 class KeyStatus(str, Enum):

@@ -108,7 +108,7 @@ class LiveStreams:
         return live.counts
 
     async def drain(self, timeout_s: float) -> None:
-        """Admit no more, let every stream send its last finals and close, and wait for that at most ``timeout_s`` seconds."""
+        """Admit no more, let every stream send its last finals and close; wait for that at most ``timeout_s`` seconds."""
         self._stopping = True
         for live in list(self._running):
             live.shut_down()

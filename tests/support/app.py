@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from app.engines.scripted import ScriptedPool, ScriptedVad
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.audio.decode import Decoder
 from app.domain.audio import AudioLimits
-from app.domain.ports import EnginePool, InstalledModel
+from app.domain.ports import EnginePool, Fetcher, InstalledModel, Vad
+from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
 from app.main import create_app
 from app.outbound import HttpFetcher
-from app.services.bundle import Services
 from app.services.accounts import Accounts
+from app.services.bundle import Services
 from app.services.catalog import Catalog
 from app.services.residency import ResidentModels
 from app.services.transcribe import DecodingDefaults, Transcriber
@@ -25,6 +27,7 @@ from app.settings import Settings
 from tests.support.memory_keys import MemoryKeyStore
 
 STATIC_KEY = "the-static-key"
+SPEECH = "Hello world. How are you?"
 
 
 def settings_for(folder: Path, **given: Any) -> Settings:
@@ -33,33 +36,44 @@ def settings_for(folder: Path, **given: Any) -> Settings:
     return Settings(_env_file=None, **(defaults | given))
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A running application and what stands behind it."""
+
+    client: TestClient
+    app: FastAPI
+    pool: ScriptedPool
+    accounts: Accounts
+
+
 @contextmanager
-def scripted_client(folder: Path, pool: ScriptedPool | None = None, **given: Any) -> Iterator[TestClient]:
-    """A client of the running application. It sends the static key unless told otherwise."""
+def staged(
+    folder: Path,
+    pool: ScriptedPool | None = None,
+    vad: Vad | None = None,
+    fetcher: Fetcher | None = None,
+    notices: tuple[str, ...] = (),
+    **given: Any,
+) -> Iterator[Stage]:
+    """Run the application. Its client sends the static key unless told otherwise; the engine says ``SPEECH``."""
     settings = settings_for(folder, **given)
-    engines = pool or ScriptedPool()
+    engines = pool or ScriptedPool(ScriptedEngine(say(SPEECH)))
+    detector = vad or ScriptedVad((0.0, 3600.0))
+    accounts = Accounts(MemoryKeyStore(), lambda: datetime.now(timezone.utc), settings.api_key)
+
+    async def start_pool(_: InstalledModel) -> EnginePool:
+        return engines
 
     async def start(_: Settings) -> Services:
         catalog = Catalog.open(settings.resolved_models_dir, settings.default_model, settings.unknown_model)
-
-        async def start_pool(_: InstalledModel) -> EnginePool:
-            return engines
-
         models = ResidentModels(start_pool)
         await models.pool(catalog.default())
-        transcriber = Transcriber(
-            Decoder(),
-            ScriptedVad(),
-            catalog,
-            models,
-            AudioLimits(settings.max_audio_seconds, settings.max_channels),
-            settings.request_timeout_s,
-            DecodingDefaults(),
-        )
-        accounts = Accounts(MemoryKeyStore(), lambda: datetime.now(timezone.utc), settings.api_key)
-        return Services(accounts, catalog, models, transcriber, HttpFetcher(allow=settings.fetch_allow))
+        limits = AudioLimits(settings.max_audio_seconds, settings.max_channels)
+        defaults = DecodingDefaults()
+        transcriber = Transcriber(Decoder(), detector, catalog, models, limits, settings.request_timeout_s, defaults)
+        return Services(accounts, catalog, models, transcriber, fetcher or HttpFetcher(allow=settings.fetch_allow))
 
-    app = create_app(settings, start)
+    app = create_app(settings, start, notices)
     headers = {"Authorization": f"Token {STATIC_KEY}"}
     with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
-        yield client
+        yield Stage(client, app, engines, accounts)

@@ -7,8 +7,11 @@ import unicodedata
 _KEPT_AT_EDGES = frozenset("%#&@°*")
 """Punctuation by Unicode's classes that carries meaning in a word: ``50%``, ``#1``, ``R&B``, ``@home``, a masked word."""
 
-_SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "؟", "।")
-_CLOSING = "\"'”’»)]』」"
+_SENTENCE_ENDS = (".", "?", "!", "\u3002", "\uff1f", "\uff01", "\u061f", "\u0964")
+"""Full stop, question and exclamation mark: Latin, full-width, and the Arabic and Devanagari ones."""
+
+_CLOSING = "\"'\u201d\u2019\u00bb)]\u300f\u300d"
+"""Quotes and brackets that may follow the mark."""
 
 
 def bare_form(text: str) -> str:

@@ -55,9 +55,9 @@ def split_paragraphs(words: Sequence[Word]) -> list[Paragraph]:
     """Group sentences: a long pause between two, or enough of them, closes a paragraph."""
     groups: list[list[tuple[Word, ...]]] = []
     for sentence in split_sentences(words):
-        if groups and len(groups[-1]) < PARAGRAPH_SENTENCES:
-            if sentence[0].start_s - groups[-1][-1][-1].end_s < PARAGRAPH_GAP_S:
-                groups[-1].append(sentence)
-                continue
-        groups.append([sentence])
+        is_open = groups and len(groups[-1]) < PARAGRAPH_SENTENCES
+        if is_open and sentence[0].start_s - groups[-1][-1][-1].end_s < PARAGRAPH_GAP_S:
+            groups[-1].append(sentence)
+        else:
+            groups.append([sentence])
     return [Paragraph(tuple(group)) for group in groups]

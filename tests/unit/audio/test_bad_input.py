@@ -118,7 +118,7 @@ def test_declared_samples_are_not_searched_for_sync_words() -> None:
     assert decoded_seconds(hidden, AudioFormat("linear16", 16_000)) == pytest.approx(len(hidden) / 32_000, abs=0.001)
 
 
-@pytest.mark.parametrize("rate", [0, 500_000])
+@pytest.mark.parametrize("rate", [0, 500_000])  # 0: headerless, and the client did not say
 def test_rates_that_no_sound_has_are_refused(rate: int) -> None:
     with pytest.raises(BadAudio, match="sample rate"):
         decoded_seconds(encode.wav(bytes(1000), rate=rate) if rate else bytes(1000), AudioFormat("linear16", rate))
