@@ -190,7 +190,7 @@ class StreamDecoder(Protocol):
 
 
 class StreamDecoders(Protocol):
-    """Makes decoders. ``open`` reads nothing; it raises ``InvalidParameter`` for a declared format that cannot be decoded."""
+    """Makes decoders. ``open`` raises ``InvalidParameter`` for a declared format that cannot be decoded."""
 
     def open(self, declared: AudioFormat | None, limits: AudioLimits) -> StreamDecoder: ...
 
