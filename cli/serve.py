@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from contextlib import closing
+import signal
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +61,10 @@ def _serve(settings: Settings) -> None:
     first_key = _ensure_first_key(settings) if settings.auth else None
     found, notice = ensure_default_model(settings, build_catalog(settings), console)
     serving = settings.model_copy(update={"default_model": found.info.name})
-    _Server(serving, () if notice is None else (notice,), first_key).run()
+    # uvicorn raises the signal again once it has shut down in order; ending on request is no failure
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with suppress(KeyboardInterrupt):
+        _Server(serving, () if notice is None else (notice,), first_key).run()
 
 
 class _Server(uvicorn.Server):

@@ -37,9 +37,10 @@ class Query:
         return frozenset(self._values)
 
     def text(self, name: str) -> str | None:
-        """The last value, stripped; None when absent or empty."""
+        """The last value, stripped; None when absent or empty. Old SDKs write an option that is not set as ``None``."""
         values = self._values.get(name)
-        return (values[-1].strip() or None) if values else None
+        value = values[-1].strip() if values else ""
+        return None if value in ("", "None") else value
 
     def texts(self, name: str) -> tuple[str, ...]:
         """All values, in order; a Python list's repr counts as its elements (old SDKs send those)."""

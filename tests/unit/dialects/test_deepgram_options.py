@@ -127,3 +127,7 @@ def test_a_query_with_thousands_of_fields_is_refused() -> None:
 
 def test_names_are_unique() -> None:
     assert len(BY_NAME) == len(PARAMETERS)
+
+
+def test_an_option_that_old_sdks_leave_unset_is_absent() -> None:
+    assert parse("model=None&language=None").options.model is None
