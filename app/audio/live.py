@@ -23,6 +23,9 @@ from app.domain.errors import BadAudio
 _PIECE_BYTES = 64 << 10
 """Larger messages are decoded in pieces, so that a ``close`` from elsewhere and the limits take effect."""
 
+_HEADER_BYTES = 4 << 10
+"""What a recorder writes before its first sound, at most. Those of browsers have a few hundred bytes."""
+
 
 class LiveDecoders:
     """Fulfils ``ports.StreamDecoders``."""
@@ -104,8 +107,13 @@ class LiveDecoder:
             yield from self._in_parts(self._decided(b"", ended=True))
         if self._part is not None:
             if self._restarts is not None:
-                yield from self._part.feed(self._restarts.flush())
-            yield from self._part.flush()
+                yield from self._decode(self._restarts.flush())
+            try:
+                yield from self._part.flush()
+            except BadAudio:
+                # A recorder that is stopped before its first sound leaves a header, or half of one: no reason to complain.
+                if self._heard or self._silent_bytes > _HEADER_BYTES:
+                    raise
 
     def _decided(self, data: bytes, *, ended: bool) -> bytes:
         """The bytes to begin with once it is clear what they are; nothing before that."""

@@ -8,6 +8,7 @@ from typing import Final
 from app.audio.convert import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, PcmReader
 from app.audio.live_container import ContainerPart
 from app.audio.live_flac import FlacPart
+from app.audio.live_mp4 import Mp4Part
 from app.audio.live_packets import FixedPart, PacketPart, ParsedPart, PlainPart, has_decoder
 from app.audio.live_part import LivePart
 from app.audio.live_wav import WavPart
@@ -86,6 +87,8 @@ def choose(head: bytes, declared: AudioFormat | None, *, ended: bool) -> tuple[C
 def _opening(container: Container, head: bytes) -> OpenPart:
     if container is Container.MP4 and head[4:8] == _HEADLESS[1]:
         raise BadAudio("The stream begins in the middle of a recording: its header is missing.")
+    if container is Container.MP4:
+        return Mp4Part
     if container is Container.WAV:
         return WavPart
     if container is Container.FLAC:
