@@ -7,6 +7,7 @@ an upload that looks like one must not make the server open files or addresses. 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ _MAX_FRUITLESS_PACKETS = 20_000
 """Packets in a row that give no sound before a track counts as over. A minute of silence in a film is about 3000."""
 
 
-def lenient_metadata() -> dict[str, str]:
+def lenient_metadata() -> dict[str, Any]:
     """The argument that keeps a title in a wrong encoding from failing a file; PyAV 19 needs and takes it no more."""
     import av
 

@@ -23,8 +23,8 @@ from app.domain.errors import BadAudio
 _PIECE_BYTES = 64 << 10
 """Larger messages are decoded in pieces, so that a ``close`` from elsewhere and the limits take effect."""
 
-_HEADER_BYTES = 4 << 10
-"""What a recorder writes before its first sound, at most. Those of browsers have a few hundred bytes."""
+_SOUNDLESS_BYTES = 64 << 10
+"""What a recorder may have written when it is stopped before its first sound: a header, and not quite one page of Ogg."""
 
 
 class LiveDecoders:
@@ -76,6 +76,8 @@ class LiveDecoder:
     def _gathered(self, pieces: Iterator[Sound], *, last: bool = False) -> PcmBlock:
         if self._failure is not None:
             raise self._failure
+        if self._done:
+            return self._output.take()
         try:
             for sound in pieces:
                 self._silent_bytes, self._heard = 0, True
@@ -101,8 +103,6 @@ class LiveDecoder:
                 yield from self._in_parts(piece)
 
     def _flushed(self) -> Iterator[Sound]:
-        if self._done:
-            return
         if self._part is None and self._head:
             yield from self._in_parts(self._decided(b"", ended=True))
         if self._part is not None:
@@ -111,8 +111,7 @@ class LiveDecoder:
             try:
                 yield from self._part.flush()
             except BadAudio:
-                # A recorder that is stopped before its first sound leaves a header, or half of one: no reason to complain.
-                if self._heard or self._silent_bytes > _HEADER_BYTES:
+                if self._heard or self._silent_bytes > _SOUNDLESS_BYTES:
                     raise
 
     def _decided(self, data: bytes, *, ended: bool) -> bytes:

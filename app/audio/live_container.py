@@ -12,9 +12,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from app.audio.live_part import HEADER_PATIENCE_BYTES, NATIVE_ERRORS, PATIENCE_BYTES, Sound, sounds
+from app.audio.libav import lenient_metadata
+from app.audio.live_part import HEADER_PATIENCE_BYTES, PATIENCE_BYTES, Sound, native_errors, sounds
 from app.domain.errors import BadAudio
 
 _LATE_STREAMS: Final = frozenset(("mpegts", "mpeg", "flv", "avi", "asf"))
@@ -153,13 +154,14 @@ class _Turns:
 
 def _demux(turns: _Turns, container: str, options: dict[str, str]) -> None:
     """The thread: decode until the bytes end, and say how it went."""
-    failure: BadAudio | None = None
+    failure: BadAudio | None = BadAudio()
     try:
         _decode_all(turns, container, options)
+        failure = None
     except BadAudio as refusal:
         failure = refusal
-    except NATIVE_ERRORS:
-        failure = BadAudio()
+    except native_errors():
+        pass  # what FFmpeg says of the bytes helps nobody
     finally:
         turns.finish(failure)
 
@@ -169,7 +171,8 @@ def _decode_all(turns: _Turns, container: str, options: dict[str, str]) -> None:
     import av
 
     heard = False
-    with av.open(turns, "r", format=container, options=options, metadata_errors="replace") as opened:
+    metadata: dict[str, Any] = {**lenient_metadata()}
+    with av.open(turns, "r", format=container, options=options, **metadata) as opened:
         stream = opened.streams.best("audio")
         if stream is None:
             raise BadAudio("The stream holds no sound.")
@@ -177,11 +180,11 @@ def _decode_all(turns: _Turns, container: str, options: dict[str, str]) -> None:
         turns.only_sound = len(opened.streams) == 1
         try:
             for packet in opened.demux(stream):
-                with suppress(*NATIVE_ERRORS):  # damaged packets are passed over, as players do
+                with suppress(*native_errors()):  # damaged packets are passed over, as players do
                     for sound in sounds(packet.decode()):
                         heard = True
                         if not turns.put(sound):
                             return
-        except NATIVE_ERRORS:
+        except native_errors():
             if not heard:
                 raise

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from app.audio.live_packets import RAW_PATIENCE_BYTES, new_decoder
-from app.audio.live_part import NATIVE_ERRORS, PATIENCE_BYTES, Sound, sounds
+from app.audio.live_part import PATIENCE_BYTES, Sound, native_errors, sounds
 from app.domain.errors import BadAudio
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class FlacPart:
         import av
 
         frames: list[av.AudioFrame] = []
-        with suppress(*NATIVE_ERRORS):
+        with suppress(*native_errors()):
             frames = self._decoder.decode(av.Packet(frame))
         for sound in sounds(frames):
             self._heard = True

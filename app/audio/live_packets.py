@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from app.audio.convert import PcmReader
-from app.audio.live_part import NATIVE_ERRORS, PATIENCE_BYTES, Sound, sounds
+from app.audio.live_part import PATIENCE_BYTES, Sound, native_errors, sounds
 from app.domain.audio import AudioFormat
 
 if TYPE_CHECKING:
@@ -26,15 +26,9 @@ def has_decoder(codec: str) -> bool:
     """Whether the installed FFmpeg libraries decode ``codec``."""
     import av.codec
 
-    return codec in av.codec.codecs_available and _opens(codec)
-
-
-def _opens(codec: str) -> bool:
-    import av.codec
-
     try:
         av.codec.Codec(codec, "r")
-    except NATIVE_ERRORS:
+    except native_errors():
         return False
     return True
 
@@ -77,7 +71,7 @@ class ParsedPart:
 
     def _parsed(self, data: bytes) -> Iterator[Sound]:
         packets: list[av.Packet[Any]] = []
-        with suppress(*NATIVE_ERRORS):
+        with suppress(*native_errors()):
             packets = self._decoder.parse(data)
         for packet in packets:
             if self._lead_in is None:
@@ -157,7 +151,7 @@ class FixedPart:
 
 def _decoded(decoder: av.AudioCodecContext, packet: av.Packet[Any] | None) -> Iterator[Sound]:
     frames: list[av.AudioFrame] = []
-    with suppress(*NATIVE_ERRORS):
+    with suppress(*native_errors()):
         frames = decoder.decode(packet)
     return sounds(frames)
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from app.audio.convert import Samples
 from app.audio.libav import _planes as planes
-
-if TYPE_CHECKING:
-    pass
-
-NATIVE_ERRORS: Final = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, ValueError,
-)  # fmt: skip
-"""What PyAV raises for damaged sound; its own errors derive from these."""
+from app.audio.libav import _refusals as native_errors
 
 HEADER_PATIENCE_BYTES: Final = 4 << 20
 """Bytes a container may hold before its first sound: an index or a cover picture can be megabytes."""
 
 PATIENCE_BYTES: Final = 128 << 10
 """Bytes without sound after which a stream of sound alone has turned to garbage. The largest Ogg page is half of it."""
+
+__all__ = ["HEADER_PATIENCE_BYTES", "PATIENCE_BYTES", "LivePart", "Sound", "native_errors", "sounds"]
 
 
 class Sound(NamedTuple):
