@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     max_pending_requests: int = Field(default=64, ge=1)
     """Recordings admitted at once, running and waiting together. More are told 429."""
 
+    max_streams: int = Field(default=100, ge=0)
+    """Live streams served at a time. More are told 429 before the upgrade."""
+
+    stream_idle_timeout_s: float = Field(default=10.0, gt=0)
+    """Seconds a live stream may send neither audio nor KeepAlive before it is closed with NET-0001. Deepgram's limit is 10."""
+
     max_body_bytes: int = Field(default=2_000_000_000, ge=1)
     """Largest upload, in bytes. Deepgram's limit is 2 GB."""
 

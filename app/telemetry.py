@@ -79,6 +79,14 @@ class Metrics:
             registry=self.registry,
         )
         self.audio = Counter("whisperapi_audio_seconds", "Audio transcribed, in seconds.", registry=self.registry)
+        self.dropped_jobs = Counter(
+            "whisperapi_dropped_decodes",
+            "Live decodes dropped because newer audio made them useless.",
+            registry=self.registry,
+        )
+        self.lost_segments = Counter(
+            "whisperapi_lost_segments", "Live finals sent without words because their decode failed.", registry=self.registry
+        )
         self.workers = Gauge("whisperapi_workers", "Decode workers by state.", ["model", "state"], registry=self.registry)
         self.restarts = Gauge("whisperapi_worker_restarts", "Workers replaced.", ["model"], registry=self.registry)
 
@@ -88,6 +96,14 @@ class Metrics:
         self.queue_time.observe(transcript.timing.queue_s)
         self.decode_time.observe(transcript.timing.decode_s)
         self.audio.inc(transcript.duration_s)
+
+    def count_stream(self, audio_s: float, queue_s: float, decode_s: float, dropped_jobs: int, lost_segments: int) -> None:
+        """Account for one live stream that has ended."""
+        self.audio.inc(audio_s)
+        self.queue_time.observe(queue_s)
+        self.decode_time.observe(decode_s)
+        self.dropped_jobs.inc(dropped_jobs)
+        self.lost_segments.inc(lost_segments)
 
     def count_request(self, kind: str, status: int) -> None:
         """Account for one answer; ``kind``: ``batch`` or ``stream``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from app.audio.decode import Decoder
+from app.audio.live import LiveDecoders
 from app.audio.vad import load_vad
 from app.domain.audio import AudioLimits
 from app.domain.ports import EnginePool, InstalledModel
@@ -13,6 +14,7 @@ from app.outbound import HttpFetcher
 from app.services.accounts import Accounts
 from app.services.bundle import Services
 from app.services.catalog import Catalog
+from app.services.live import LiveStreams, StreamLimits
 from app.services.residency import ResidentModels, StartPool
 from app.services.transcribe import DecodingDefaults, Transcriber
 from app.settings import Settings
@@ -49,14 +51,18 @@ async def start_services(settings: Settings) -> Services:
 
 def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, models: ResidentModels) -> Services:
     """Join the services to their adapters; nothing is started."""
-    transcriber = Transcriber(
-        Decoder(),
-        load_vad(),
+    vad = load_vad()
+    limits = AudioLimits(settings.max_audio_seconds, settings.max_channels)
+    defaults = DecodingDefaults(settings.beam_size, settings.fit_context)
+    transcriber = Transcriber(Decoder(), vad, catalog, models, limits, settings.request_timeout_s, defaults)
+    live = LiveStreams(
+        LiveDecoders(),
+        vad,
         catalog,
         models,
-        AudioLimits(settings.max_audio_seconds, settings.max_channels),
-        settings.request_timeout_s,
-        DecodingDefaults(settings.beam_size, settings.fit_context),
+        limits,
+        StreamLimits(settings.max_streams, settings.stream_idle_timeout_s),
+        defaults,
     )
     fetcher = HttpFetcher(
         connect_timeout_s=settings.fetch_connect_timeout_s,
@@ -64,7 +70,7 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         max_redirects=settings.fetch_max_redirects,
         allow=settings.fetch_allow,
     )
-    return Services(accounts, catalog, models, transcriber, fetcher)
+    return Services(accounts, catalog, models, transcriber, live, fetcher)
 
 
 def pool_starter(settings: Settings) -> StartPool:

@@ -74,9 +74,10 @@ class _Server(uvicorn.Server):
         self._settings = settings
         self._notices = notices
         self._first_key = first_key
+        self._app = create_app(settings, start_services, notices)
         super().__init__(
             uvicorn.Config(
-                create_app(settings, start_services, notices),
+                self._app,
                 host=settings.host,
                 port=settings.port,
                 http="httptools",
@@ -88,6 +89,11 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s)),
             )
         )
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        # before uvicorn closes the connections: live clients get their last finals first (contract 3.6)
+        await self._app.state.services.live.drain(self._settings.shutdown_timeout_s)
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -93,7 +93,7 @@ async def _receive_form(request: Request, limits: BodyLimits, file: BinaryIO) ->
         await form.close()
 
 
-async def _limited(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
+async def _limited(request: Request, limits: BodyLimits) -> AsyncGenerator[bytes, None]:
     """The body's pieces; ends with an error at the limit of bytes, when they stop coming, or when the client leaves."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.max_bytes:

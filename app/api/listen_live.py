@@ -44,7 +44,7 @@ async def listen_live(socket: WebSocket) -> None:
             raise
         await socket.send_denial_response(error_response(error, socket.state.request_id))
         return
-    metrics.count_stream(counts)
+    metrics.count_stream(counts.audio_s, counts.queue_s, counts.decode_s, counts.dropped_jobs, counts.lost_segments)
     _log_work(stream, counts)
 
 

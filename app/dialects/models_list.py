@@ -38,7 +38,7 @@ def _deepgram(model: InstalledModel) -> Json:
         "version": model.info.version,
         "uuid": model.info.uuid,
         "batch": True,
-        "streaming": False,
+        "streaming": True,
         "formatted_output": True,
     }
 

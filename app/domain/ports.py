@@ -75,14 +75,20 @@ class EngineSession(Protocol):
     ) -> tuple[LanguageGuess, ...]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PoolStats:
-    """A pool right now: ``workers`` alive, ``busy`` of them, jobs ``waiting``; since the start: ``restarts`` of workers."""
+    """Gauges (``workers`` alive, ``busy``, ``waiting``, ``admitted``) and counters since the start, for metrics."""
 
-    workers: int
-    busy: int
-    waiting: int
-    restarts: int
+    workers: int = 0
+    busy: int = 0
+    waiting: int = 0
+    admitted: int = 0
+    done: int = 0
+    failed: int = 0
+    aborted: int = 0
+    restarts: int = 0
+    decode_s: float = 0.0
+    queue_s: float = 0.0
 
 
 class EnginePool(Protocol):
@@ -93,8 +99,11 @@ class EnginePool(Protocol):
 
     def stats(self) -> PoolStats: ...
 
-    def admit(self) -> AbstractAsyncContextManager[EngineSession]:
-        """Take a permit before any work: raises ``Overloaded`` or ``Unavailable`` at once, never waits."""
+    def admit(self, *, live: bool = False) -> AbstractAsyncContextManager[EngineSession]:
+        """Take a permit before any work: raises ``Overloaded`` or ``Unavailable`` at once, never waits.
+
+        ``live`` sessions take none of the permits for recordings: the number of streams is limited where they come in.
+        """
         ...
 
     async def close(self) -> None:
@@ -170,7 +179,8 @@ class StreamDecoder(Protocol):
     None until it is known and never changes afterwards.
     """
 
-    channels: int | None
+    @property
+    def channels(self) -> int | None: ...
 
     def feed(self, data: bytes) -> PcmBlock:
         """What became decodable, shape ``(channels, n)``; ``n`` may be 0 and waits for nothing that has not been fed.

@@ -17,7 +17,7 @@ import numpy as np
 from app.domain.audio import Pcm16k
 from app.domain.errors import ClientGone, EngineFailed, ErrorKind, Overloaded, SttError, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions
-from app.domain.ports import EngineCapabilities, EngineSession, JobClass
+from app.domain.ports import EngineCapabilities, EngineSession, JobClass, PoolStats
 from app.domain.scheduling import Schedule, Ticket
 from app.domain.transcript import Hypothesis, LanguageGuess
 from app.engines import wire
@@ -44,22 +44,6 @@ class _Job:
     ticket: Ticket[_Job] | None = None
     slot: Slot | None = None
     deaths: int = 0
-    queue_s: float = 0.0
-
-
-@dataclass(slots=True)
-class PoolStats:
-    """Gauges (``workers`` alive, ``busy``, ``waiting``, ``admitted``) and counters since the start, for metrics."""
-
-    workers: int = 0
-    busy: int = 0
-    waiting: int = 0
-    admitted: int = 0
-    done: int = 0
-    failed: int = 0
-    aborted: int = 0
-    restarts: int = 0
-    decode_s: float = 0.0
     queue_s: float = 0.0
 
 
@@ -144,22 +128,22 @@ class ProcessPool:
             raise
         return pool
 
-    def admit(self) -> AbstractAsyncContextManager[EngineSession]:
+    def admit(self, *, live: bool = False) -> AbstractAsyncContextManager[EngineSession]:
         """See the port. The permit is held while the context is."""
-        return self._permit()
+        return self._permit(permits=0 if live else 1)
 
     @asynccontextmanager
-    async def _permit(self) -> AsyncIterator[EngineSession]:
+    async def _permit(self, permits: int) -> AsyncIterator[EngineSession]:
         if self._problem is not None:
             raise Unavailable(self._problem.message)
-        if self._stats.admitted >= self._max_pending:
+        if permits and self._stats.admitted >= self._max_pending:
             raise Overloaded(retry_after_s=self._retry_after_s())
         session = _Session(self, next(self._numbers))
-        self._stats.admitted += 1
+        self._stats.admitted += permits
         try:
             yield session
         finally:
-            self._stats.admitted -= 1
+            self._stats.admitted -= permits
             session.closed = True
             for job in list(session.jobs):
                 _fail(job, ClientGone())
@@ -173,6 +157,10 @@ class ProcessPool:
             waiting=len(self._schedule),
             restarts=self._crew.restarts,
         )
+
+    def worker_pids(self) -> tuple[int, ...]:
+        """Process ids of the workers alive now, for memory metrics."""
+        return tuple(slot.worker.pid for slot in self._crew.slots if slot.worker is not None)
 
     async def close(self) -> None:
         """See the port. May be called again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from app.domain.audio import SAMPLE_RATE, Pcm16k, seconds
 from app.domain.errors import ClientGone, Overloaded, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions
-from app.domain.ports import Aborted, EngineCapabilities, EngineSession, JobClass, VadStream
+from app.domain.ports import Aborted, EngineCapabilities, EngineSession, JobClass, PoolStats, VadStream
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
 from app.engines.tokens import join_words
 
@@ -123,8 +124,7 @@ class _Session:
             raise ClientGone
         self.pool.started += 1
         try:
-            if self.pool.delay is not None:
-                await self.pool.delay()
+            await (self.pool.delay or _next_turn)()
         finally:
             self.pool.ended += 1
         self.pool.check_open()
@@ -157,21 +157,26 @@ class ScriptedPool:
         self.admitted = self.started = self.ended = 0
         self._closed = False
 
-    def admit(self) -> AbstractAsyncContextManager[EngineSession]:
+    def stats(self) -> PoolStats:
         """See the port."""
-        return self._permit()
+        running = self.started - self.ended
+        return PoolStats(workers=self.workers, busy=min(running, self.workers), waiting=max(0, running - self.workers))
+
+    def admit(self, *, live: bool = False) -> AbstractAsyncContextManager[EngineSession]:
+        """See the port."""
+        return self._permit(permits=0 if live else 1)
 
     @asynccontextmanager
-    async def _permit(self) -> AsyncIterator[EngineSession]:
+    async def _permit(self, permits: int) -> AsyncIterator[EngineSession]:
         self.check_open()
-        if self.admitted >= self.max_pending:
+        if permits and self.admitted >= self.max_pending:
             raise Overloaded(retry_after_s=1.0)
         session = _Session(self)
-        self.admitted += 1
+        self.admitted += permits
         try:
             yield session
         finally:
-            self.admitted -= 1
+            self.admitted -= permits
             session.closed = True
 
     async def close(self) -> None:
@@ -209,6 +214,8 @@ class _ScriptedVadStream:
 class ScriptedVad:
     """Fulfils ``ports.Vad``: speech in the given intervals, in seconds from a stream's first sample, and nowhere else."""
 
+    name = "scripted"
+
     def __init__(self, *speech: tuple[float, float], window_samples: int = 512) -> None:
         self.window_samples = window_samples
         self._speech = speech
@@ -216,6 +223,16 @@ class ScriptedVad:
     def stream(self) -> VadStream:
         """A stream at position 0."""
         return _ScriptedVadStream(self._speech, self.window_samples)
+
+    def score(self, pcm: Pcm16k) -> NDArray[np.float32]:
+        """See the port."""
+        missing = -pcm.size % self.window_samples
+        return self.stream().feed(np.concatenate([pcm, np.zeros(missing, np.float32)]))
+
+
+async def _next_turn() -> None:
+    """Let others run, as every real pool does: a caller may be cancelled before its answer."""
+    await asyncio.sleep(0)
 
 
 def _segments(words: Sequence[Word], language: str) -> list[Segment]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.domain.ports import Fetcher
 from app.services.accounts import Accounts
 from app.services.catalog import Catalog
+from app.services.live import LiveStreams
 from app.services.residency import ResidentModels
 from app.services.transcribe import Transcriber
 
@@ -19,4 +20,5 @@ class Services:
     catalog: Catalog
     models: ResidentModels
     transcriber: Transcriber
+    live: LiveStreams
     fetcher: Fetcher

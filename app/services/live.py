@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.domain.audio import AudioLimits
 from app.domain.errors import InvalidParameter, Overloaded, Unavailable
@@ -21,6 +21,14 @@ INLINE_ENCODINGS = frozenset({"linear16", "linear32", "mulaw", "alaw"})
 """Encodings that cost so little to convert that the event loop does it itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """``max_streams`` at a time; ``idle_timeout_s``: seconds without audio or KeepAlive before one is closed."""
+
+    max_streams: int
+    idle_timeout_s: float
+
+
 class LiveStreams:
     """The use case behind ``WS /v1/listen`` and every other way speech comes in while it is spoken."""
 
@@ -31,7 +39,7 @@ class LiveStreams:
         catalog: Catalog,
         models: ResidentModels,
         limits: AudioLimits,
-        max_streams: int,
+        stream_limits: StreamLimits,
         defaults: DecodingDefaults,
     ) -> None:
         self._decoders = decoders
@@ -39,7 +47,7 @@ class LiveStreams:
         self._catalog = catalog
         self._models = models
         self._limits = limits
-        self._max_streams = max_streams
+        self._stream_limits = stream_limits
         self._defaults = defaults
         self._running: set[LiveStream] = set()
         self._admitted = 0
@@ -59,7 +67,7 @@ class LiveStreams:
         """
         if self._stopping:
             raise Unavailable
-        if self._admitted >= self._max_streams:
+        if self._admitted >= self._stream_limits.max_streams:
             raise Overloaded(retry_after_s=5.0)
         self._admitted += 1
         try:
@@ -78,7 +86,7 @@ class LiveStreams:
             pool = await self._models.pool(model)
             decoder = self._decoders.open(options.audio_format, self._limits)
             try:
-                async with pool.attach() as session:
+                async with pool.admit(live=True) as session:
                     yield AdmittedStream(self, model, session, decoder, options, decode)
             finally:
                 decoder.close()
@@ -93,7 +101,7 @@ class LiveStreams:
             stream.session,
             self._vad,
             stream.decoder,
-            stream.options.stream,
+            replace(stream.options.stream, idle_timeout_s=self._stream_limits.idle_timeout_s),
             stream.decode,
             multichannel=stream.options.multichannel,
             inline=declared is not None and declared.encoding in INLINE_ENCODINGS,

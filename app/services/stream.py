@@ -15,6 +15,7 @@ from typing import Protocol
 
 import anyio.to_thread
 import numpy as np
+from numpy.typing import NDArray
 
 from app.domain.audio import SAMPLE_RATE, PcmBlock
 from app.domain.chunking import mix_to_mono
@@ -193,7 +194,7 @@ class LiveStream:
         empty = np.zeros((len(self._vad_streams), 0), np.float32)
         return Audio(empty, tuple(np.zeros(0, np.float32) for _ in self._vad_streams))
 
-    def _probabilities(self, tracks: PcmBlock) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
+    def _probabilities(self, tracks: PcmBlock) -> tuple[NDArray[np.float32], ...]:
         return tuple(stream.feed(track) for stream, track in zip(self._vad_streams, tracks, strict=True))
 
     def _settle_channels(self, found: int) -> None:

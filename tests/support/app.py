@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.audio.decode import Decoder
+from app.audio.live import LiveDecoders
 from app.domain.audio import AudioLimits
 from app.domain.ports import EnginePool, Fetcher, InstalledModel, Vad
 from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
@@ -21,6 +22,7 @@ from app.outbound import HttpFetcher
 from app.services.accounts import Accounts
 from app.services.bundle import Services
 from app.services.catalog import Catalog
+from app.services.live import LiveStreams, StreamLimits
 from app.services.residency import ResidentModels
 from app.services.transcribe import DecodingDefaults, Transcriber
 from app.settings import Settings
@@ -71,7 +73,9 @@ def staged(
         limits = AudioLimits(settings.max_audio_seconds, settings.max_channels)
         defaults = DecodingDefaults()
         transcriber = Transcriber(Decoder(), detector, catalog, models, limits, settings.request_timeout_s, defaults)
-        return Services(accounts, catalog, models, transcriber, fetcher or HttpFetcher(allow=settings.fetch_allow))
+        streams = StreamLimits(settings.max_streams, settings.stream_idle_timeout_s)
+        live = LiveStreams(LiveDecoders(), detector, catalog, models, limits, streams, defaults)
+        return Services(accounts, catalog, models, transcriber, live, fetcher or HttpFetcher(allow=settings.fetch_allow))
 
     app = create_app(settings, start, notices)
     headers = {"Authorization": f"Token {STATIC_KEY}"}
