@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.compat.running_server import RunningServer, running_server
+from tests.support.running_server import RunningServer, running_server
 
 
 @pytest.fixture(scope="session")

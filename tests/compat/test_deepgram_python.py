@@ -12,7 +12,7 @@ from deepgram import AsyncDeepgramClient, DeepgramClient
 from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
 
-from tests.compat.running_server import CLIPS, RunningServer
+from tests.support.running_server import CLIPS, RunningServer
 
 pytestmark = [
     pytest.mark.compat,

@@ -19,18 +19,23 @@ from pathlib import Path
 from tests.support.http_servers import file_server
 
 ROOT = Path(__file__).parents[2]
-CLIPS = (ROOT / "tests" / "audio", Path(__file__).parent / "audio")
+CLIPS = (ROOT / "tests" / "audio", ROOT / "tests" / "compat" / "audio")
 PATIENCE_S = 60.0
 PROGRAM = (sys.executable, "-c", "from cli.main import app; app()")
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """Where the server is, a key that it takes, and where clips can be fetched from."""
+    """Where the server is, a key that it takes, where clips can be fetched from, and its process."""
 
     url: str
     key: str
     files_url: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Token {self.key}"}
 
     @property
     def ws_url(self) -> str:
@@ -38,8 +43,11 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(data: Path) -> Iterator[RunningServer]:
-    """A server process that keeps everything in ``data``; SIGTERM at the end must make it exit with 0."""
+def running_server(data: Path, **settings: str) -> Iterator[RunningServer]:
+    """A server process that keeps everything in ``data``; SIGTERM at the end must make it exit with 0.
+
+    ``settings`` are environment variables without their prefix: ``WORKERS="2"``.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WHISPERAPI_")}
     environment |= {
         "WHISPERAPI_DATA_DIR": str(data),
@@ -48,14 +56,14 @@ def running_server(data: Path) -> Iterator[RunningServer]:
         "WHISPERAPI_FETCH_ALLOW": "127.0.0.1",
         "HF_HUB_OFFLINE": "1",
         "NO_PROXY": "*",
-    }
+    } | {f"WHISPERAPI_{name}": value for name, value in settings.items()}
     key = _run_keys_create(environment)
     clips = {f"/{clip.name}": clip.read_bytes() for folder in CLIPS for clip in folder.iterdir() if clip.is_file()}
     log = data / "server.log"
     with file_server(clips) as files_url, log.open("wb") as output:
         process = subprocess.Popen([*PROGRAM, "serve"], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
-            yield RunningServer(_wait_until_ready(process, log), key, files_url)
+            yield RunningServer(_wait_until_ready(process, log), key, files_url, process)
             process.send_signal(signal.SIGTERM)
             status = process.wait(PATIENCE_S)
             assert status == 0, f"exit status {status}:\n{log.read_text(encoding='utf-8')}"
