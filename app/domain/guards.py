@@ -30,7 +30,7 @@ MIN_ECHO_WORDS = 3
 
 # Copies of a phrase, by its length in words, that raise a doubt and that are cut. People do say "five five five" and "no no
 # no no"; a looping decoder goes on until its token budget is spent. A doubt costs one more decode, a cut costs words.
-_REPEATS_TO_DOUBT = {1: 6, 2: 4}
+_REPEATS_TO_DOUBT = {1: 7, 2: 4}
 _REPEATS_TO_CUT = {1: 12, 2: 7}
 _LONGER_TO_DOUBT = 3
 _LONGER_TO_CUT = 5

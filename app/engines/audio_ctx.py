@@ -8,23 +8,26 @@ FULL_CONTEXT = 1500
 """Encoder frames of Whisper's 30 s window: 50 per second."""
 
 FRAMES_PER_SECOND = 50
-STEP_FRAMES = 64
+STEP_FRAMES = 256
+"""Contexts are multiples of this, or all 1500. With flash attention whisper.cpp 1.8 rounds its key and value buffers up to
+256 frames and attends to the rest unmasked: any other size mixes in what the decode before left there, which may be another
+client's audio. Seen with 320, 384, 448, 576, 640, 704 and 832 frames (word times moved by up to 90 ms with the audio decoded
+before), never with multiples of 256, with 1500, or without flash attention (self-test model, 2026-11-20)."""
 
-MARGIN_FRAMES = 192
+MARGIN_FRAMES = 128
 """Frames beyond the audio's own. Measured with the self-test model on 109 pieces of 1.3 to 27 s (the speech clips, and the
-two-minute one cut at its pauses into 1, 2, 4 and 8 sentences), 2026-11-20: how many pieces came out in other words than with
-the full context, word error rate, and decode seconds in all:
+two-minute one cut at its pauses into 1, 2, 4 and 8 sentences), 2026-11-20: pieces that came out in other words than with the
+full context, word error rate, decode seconds in all (on a busy machine):
 
-    full context       0 differ   0.5 %   27 s
-    margin  64         2 differ   0.7 %   11 s
-    margin 128         4 differ   1.3 %   12 s
-    margin 192         0 differ   0.5 %   13 s    (the same with floors of 256, 320, 384 and 448)
-    margin 256         1 differs  0.7 %   14 s
+    full context                                  0 differ   0.5 %   32 s
+    steps of 256, margin 0 / 64 / 128 / 256       0 differ   0.5 %   9.4 / 10.2 / 11.8 / 14.9 s
+    the same with a floor of 512, margin 128      0 differ   0.5 %   16 s
+    steps of 64, margin 64 / 128 / 256            2 / 4 / 1  0.7 / 1.3 / 0.7 %   (see above)
 """
 
-FLOOR_FRAMES = 384
-"""Frames at least. Real models loop on contexts much shorter than what they were trained on; the floor made no difference to
-the words above and costs base dimensions 0.3 s."""
+FLOOR_FRAMES = 512
+"""Frames at least: 0.37 s at base dimensions. The self-test model does with 256 (0.19 s), but it was trained on short
+windows; Whisper's own weights were not, and are known to loop and drop words on contexts far from the 1500 they learnt."""
 
 
 def fitted_frames(duration_s: float) -> int:

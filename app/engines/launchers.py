@@ -66,8 +66,7 @@ class NurseryLauncher:
                 except BaseException:
                     await worker.link.close()
                     raise
-        await worker.wait_ready(FORK_S)
-        return worker
+        return await _ready(worker, FORK_S)
 
     async def close(self) -> None:
         """End the nursery and wait for it."""
@@ -131,8 +130,7 @@ class SpawningLauncher:
         task = asyncio.get_running_loop().create_task(self._bury(worker, process))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await worker.wait_ready(None)
-        return worker
+        return await _ready(worker, None)
 
     async def close(self) -> None:
         """Wait for the processes to end; their sockets are the workers' to close."""
@@ -143,6 +141,16 @@ class SpawningLauncher:
     async def _bury(worker: Worker, process: subprocess.Popen[bytes]) -> None:
         await asyncio.shield(worker.link.lost)
         await reap(process)
+
+
+async def _ready(worker: Worker, timeout_s: float | None) -> Worker:
+    """The worker once it is ready; let go of it if it does not get there or nobody waits any more."""
+    try:
+        await worker.wait_ready(timeout_s)
+    except BaseException:
+        await worker.link.close()
+        raise
+    return worker
 
 
 async def start_nursery(spec: WorkerSpec) -> NurseryLauncher | None:

@@ -186,8 +186,8 @@ class ProcessPool:
         self._dispatch()
         try:
             reply = _unwrap(await job.done)
-        except SttError:
-            self._stats.failed += 1
+        except SttError as error:
+            self._stats.failed += not isinstance(error, ClientGone)
             raise
         else:
             self._stats.done += 1

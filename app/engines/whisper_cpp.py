@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import _pywhispercpp as binding
 import numpy as np
 
 from app.domain.audio import SAMPLE_RATE, Pcm16k, seconds
@@ -22,6 +22,10 @@ from app.engines.audio_ctx import FULL_CONTEXT, fitted_frames
 from app.engines.ggml_file import weights_problem
 from app.engines.tokens import UNSPACED_LANGUAGES, Token, TokenSegment, build_segments
 
+# Waiting OpenMP threads must sleep, not spin; the library reads this once, while it is loaded. See workers.start_process.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import _pywhispercpp as binding
+
 log = logging.getLogger("whisperapi.engine")
 
 MIN_SAMPLES = SAMPLE_RATE
@@ -31,8 +35,8 @@ MAX_INITIAL_TIMESTAMP_S = 30.0
 """whisper.cpp's own 1.0 lets no first segment start later than a second in, however late the speech."""
 
 SURE_LANGUAGE = 0.9
-"""A guess below this from a fitted context is made again with the full one: of 64 clips and sentences (en, es, fr, de) the
-fitted context got all right, at 0.99 on average and 0.67 at worst; the full one was never below 0.98 (2026-11-20)."""
+"""A guess below this from a fitted context is made again with the full one, since the wrong language spoils every word.
+Of 64 clips and sentences (en, es, fr, de) both got all right, never below 0.98 (self-test model, 2026-11-20)."""
 
 TEMPERATURE_STEP = 0.2
 MAX_DECODERS = 8  # whisper.cpp's limit on beams and on best_of; more makes it fail

@@ -106,11 +106,15 @@ class Worker:
         self.ready: asyncio.Future[wire.Header] = asyncio.get_running_loop().create_future()
         self.on_reply: Callable[[wire.Header], None] = lambda _: None
         self._link: Link | None = None
-        self._pid: int | None = None
 
     async def connect(self, end: socket.socket) -> None:
         """Take over the server's end of the worker's socket."""
         self._link = await Link.connect(end, self._receive)
+
+    @property
+    def pid(self) -> int:
+        """Process id; only of a worker that is ready."""
+        return int(self.ready.result()["pid"])
 
     @property
     def link(self) -> Link:
@@ -122,7 +126,6 @@ class Worker:
         if self.ready.done():
             self.on_reply(header)
             return
-        self._pid = header.get("pid")
         self.ready.set_result(header)
 
     async def wait_ready(self, timeout_s: float | None) -> wire.Header:
@@ -130,20 +133,17 @@ class Worker:
         either: set[asyncio.Future[Any]] = {self.ready, self.link.lost}
         await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if not self.ready.done():
-            self.kill()
-            await self.link.close()
             raise Unavailable("The speech engine could not be started.")
         header = self.ready.result()
         if header["op"] == "unavailable":
-            await self.link.close()
             raise Unavailable(header["message"])
         return header
 
     def kill(self) -> None:
-        """End the process at once."""
-        if self._pid is not None and not self.link.lost.done():
+        """End the process of a worker that is ready at once."""
+        if not self.link.lost.done():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
 
 
 class Launcher(Protocol):

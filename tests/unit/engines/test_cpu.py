@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.engines import cpu
+from app.engines.cpu import WorkerPlan, cgroup_quota, cpu_problem, missing_features, plan_workers, usable_cores
+
+OLD = "processor : 0\nflags\t\t: fpu sse4_2 avx f16c\n"
+NEW = "processor : 0\nflags\t\t: fpu avx avx2 fma f16c bmi1 bmi2\n"
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_missing_features_are_named() -> None:
+    assert missing_features(OLD) == ("avx2", "fma", "bmi2")
+    assert missing_features(NEW) == ()
+
+
+def test_without_a_flags_line_there_is_no_opinion() -> None:
+    assert missing_features("Features : asimd\n") == ()
+
+
+def test_an_old_cpu_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu.sys, "platform", "linux")
+    monkeypatch.setattr(cpu.platform, "machine", lambda: "x86_64")
+    problem = cpu_problem(write(tmp_path, {"proc/cpuinfo": OLD}))
+    assert problem is not None
+    assert "AVX2, FMA, BMI2" in problem
+    (tmp_path / "proc/cpuinfo").write_text(NEW)
+    assert cpu_problem(tmp_path) is None
+
+
+@pytest.mark.parametrize(("system", "machine"), [("darwin", "x86_64"), ("linux", "aarch64")])
+def test_other_platforms_are_not_judged(system: str, machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu.sys, "platform", system)
+    monkeypatch.setattr(cpu.platform, "machine", lambda: machine)
+    assert cpu_problem(write(tmp_path, {"proc/cpuinfo": OLD})) is None
+
+
+def test_an_unreadable_cpuinfo_is_no_problem(tmp_path: Path) -> None:
+    assert cpu_problem(tmp_path) is None
+
+
+def test_the_smallest_quota_up_the_tree_counts(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/system.slice/whisper.service\n",
+            "sys/fs/cgroup/system.slice/cpu.max": "150000 100000\n",
+            "sys/fs/cgroup/system.slice/whisper.service/cpu.max": "max 100000\n",
+        },
+    )
+    assert cgroup_quota(root) == 1.5
+
+
+def test_a_group_named_from_the_host_falls_back_to_the_mount(tmp_path: Path) -> None:
+    root = write(tmp_path, {"proc/self/cgroup": "0::/docker/abc\n", "sys/fs/cgroup/cpu.max": "200000 100000\n"})
+    assert cgroup_quota(root) == 2.0
+
+
+def test_the_old_interface_is_read_too(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "5:cpu,cpuacct:/x\n3:memory:/x\n",
+            "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "300000\n",
+            "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000\n",
+            "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+            "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+        },
+    )
+    assert cgroup_quota(root) == 3.0
+
+
+def test_no_quota_is_none(tmp_path: Path) -> None:
+    assert cgroup_quota(tmp_path) is None
+    assert cgroup_quota(write(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"})) is None
+
+
+def test_usable_cores_are_at_least_one_and_cut_to_the_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu.sys, "platform", "darwin")
+    monkeypatch.setattr(cpu.os, "cpu_count", lambda: 8)
+    assert usable_cores(tmp_path) == 8
+    quota = write(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "250000 100000\n"})
+    assert usable_cores(quota) == 2
+    (tmp_path / "sys/fs/cgroup/cpu.max").write_text("50000 100000\n")
+    assert usable_cores(quota) == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads", "expected"),
+    [
+        (1, 0, 0, WorkerPlan(1, 1)),
+        (2, 0, 0, WorkerPlan(1, 2)),
+        (4, 0, 0, WorkerPlan(2, 2)),
+        (8, 0, 0, WorkerPlan(4, 2)),
+        (16, 0, 0, WorkerPlan(4, 4)),
+        (64, 0, 0, WorkerPlan(4, 8)),
+        (8, 2, 0, WorkerPlan(2, 4)),
+        (8, 0, 4, WorkerPlan(2, 4)),
+        (2, 4, 0, WorkerPlan(4, 1)),
+        (2, 3, 5, WorkerPlan(3, 5)),
+    ],
+)
+def test_workers_share_the_cores(cores: int, workers: int, threads: int, expected: WorkerPlan) -> None:
+    assert plan_workers(cores, workers, threads) == expected
+
+
+def test_a_gpu_gets_one_worker() -> None:
+    assert plan_workers(16, gpu=True) == WorkerPlan(1, 4)
+    assert plan_workers(16, 2, gpu=True).workers == 2
