@@ -15,10 +15,9 @@ def test_a_window_gets_its_own_frames_and_the_margin_in_steps(duration_s: float)
     assert 0 <= frames - (50 * duration_s + MARGIN_FRAMES) < STEP_FRAMES
 
 
-@pytest.mark.parametrize("tenths", range(1, 320))
-def test_contexts_are_whole_blocks_or_everything(tenths: int) -> None:
-    frames = fitted_frames(tenths / 10)
-    assert frames == FULL_CONTEXT or frames % 256 == 0
+def test_contexts_are_whole_blocks_or_everything() -> None:
+    contexts = {fitted_frames(tenths / 10) for tenths in range(1, 320)}
+    assert contexts == {512, 768, 1024, 1280, FULL_CONTEXT}
 
 
 def test_no_window_gets_more_than_everything() -> None:
