@@ -44,7 +44,8 @@ class ContainerPart:
         self._turns = _Turns()
         arguments = (self._turns, container, (_LATE_OPTIONS if container in _LATE_STREAMS else _OPTIONS) | (options or {}))
         self._thread = threading.Thread(target=_demux, args=arguments, name="live-demuxer", daemon=True)
-        self._started = False
+        self._starting = threading.Lock()  # a close may come while the first bytes do
+        self._started = self._closed = False
 
     @property
     def patience_bytes(self) -> int:
@@ -52,9 +53,10 @@ class ContainerPart:
         return PATIENCE_BYTES if self._turns.only_sound else HEADER_PATIENCE_BYTES
 
     def feed(self, data: bytes) -> Iterator[Sound]:
-        if not self._started:
-            self._started = True
-            self._thread.start()
+        with self._starting:
+            if not (self._started or self._closed):
+                self._thread.start()
+                self._started = True
         self._turns.give(data)
         yield from self._turns.take()
 
@@ -66,6 +68,8 @@ class ContainerPart:
 
     def close(self) -> None:
         self._turns.close()
+        with self._starting:
+            self._closed = True
         if self._started and self._thread is not threading.current_thread():
             self._thread.join(_FAREWELL_S)
 

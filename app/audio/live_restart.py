@@ -29,10 +29,12 @@ def _pattern(text: bytes) -> re.Pattern[bytes]:
     return re.compile(text, re.DOTALL)
 
 
+_EBML_SIZE: Final = rb"(?:[\x80-\xff]|[\x40-\x7f].|[\x20-\x3f].{2}|[\x10-\x1f].{3}|\x01.{7})"
+
 _HEADERS: Final = {
-    # The size of the header, then one of the elements it may hold; chance makes that once in 10^16 bytes.
+    # The header's size in one to eight bytes, then one of the elements it holds: by chance once in 10^15 bytes.
     Container.MATROSKA: _Header(
-        b"\x1aE\xdf\xa3", _pattern(rb"\x1aE\xdf\xa3(?:[\x80-\xff]|\x01.{7})B[\x82\x85\x86\x87\xf2\xf3\xf7]"), 14
+        b"\x1aE\xdf\xa3", _pattern(rb"\x1aE\xdf\xa3" + _EBML_SIZE + rb"B[\x82\x85-\x87\xf2\xf3\xf7]"), 14
     ),
     Container.MP4: _Header(b"ftyp", _pattern(rb"\0\0[\0-\x03].ftyp[ -~]{4}"), 12, lead=4),
     Container.WAV: _Header(b"RIFF", _pattern(rb"RIFF.{4}WAVE"), 12),

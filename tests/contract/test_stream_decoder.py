@@ -16,7 +16,18 @@ from app.domain.audio import AudioFormat
 from app.domain.errors import BadAudio
 from tests.support import encode
 from tests.support.clips import likeness, sweeps
-from tests.support.live_media import FRAGMENTS, LIMITS, RECORDER, SHORT_PAGES, cut, decoded, muxed, opened, packets
+from tests.support.live_media import (
+    CLUSTERS,
+    FRAGMENTS,
+    LIMITS,
+    SHORT_PAGES,
+    cut,
+    decoded,
+    muxed,
+    opened,
+    packets,
+    recorder_webm,
+)
 
 Samples = NDArray[np.float32]
 
@@ -78,8 +89,10 @@ KINDS = {
     "ogg-short-pages": Kind(lambda: muxed(sound(48_000), 48_000, "ogg", "libopus", SHORT_PAGES)),
     "ogg-flac": Kind(lambda: muxed(sound(16_000), 16_000, "ogg", "flac"), exact=True, gathers=True),
     "ogg-vorbis": Kind(lambda: encode.sndfile(sound(44_100, 2), 44_100, "OGG", "VORBIS"), channels=2, gathers=True),
-    "webm-opus": Kind(lambda: muxed(sound(48_000), 48_000, "webm", "libopus", RECORDER)),
-    "webm-opus-stereo": Kind(lambda: muxed(sound(48_000, 2), 48_000, "webm", "libopus", RECORDER), channels=2),
+    "webm-opus": Kind(lambda: muxed(sound(48_000), 48_000, "webm", "libopus", CLUSTERS)),
+    "webm-opus-stereo": Kind(lambda: muxed(sound(48_000, 2), 48_000, "webm", "libopus", CLUSTERS), channels=2),
+    "webm-recorder": Kind(lambda: recorder_webm(sound(48_000))),
+    "webm-recorder-stereo": Kind(lambda: recorder_webm(sound(48_000, 2)), channels=2),
     "mp4-aac": Kind(lambda: muxed(sound(48_000), 48_000, "mp4", "aac", FRAGMENTS)),
     "mp4-opus": Kind(lambda: muxed(sound(48_000), 48_000, "mp4", "libopus", FRAGMENTS)),
     "mp3": Kind(lambda: muxed(sound(16_000), 16_000, "mp3", "libmp3lame")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,16 +16,21 @@ from app.domain.audio import AudioFormat, AudioLimits
 Samples = NDArray[np.float32]
 
 LIMITS = AudioLimits(max_seconds=60, max_channels=8)
+CLUSTER = bytes.fromhex("1f43b675")
 _LAYOUTS = {1: "mono", 2: "stereo"}
 
-RECORDER = {"live": "1", "cluster_time_limit": "250"}
-"""WebM as MediaRecorder writes it: segment and clusters of unknown size, no index."""
+CLUSTERS = {"live": "1", "cluster_time_limit": "250"}
+"""WebM as FFmpeg streams it: a segment of unknown size in clusters of a quarter of a second, no index."""
 
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "250000", "strict": "-2"}
 """MP4 as Safari writes it: a quarter of a second to a fragment."""
 
 SHORT_PAGES = {"page_duration": "20000"}
 """Ogg with a page for each packet; the muxer would gather a second."""
+
+
+PACKET_MS = 20
+_UNKNOWN_SIZE = b"\x01" + b"\xff" * 7
 
 
 class _Socket:
@@ -82,6 +88,29 @@ def packets(samples: Samples, rate: int, codec: str) -> list[bytes]:
         ready for ready in [*resampler.resample(frame), *resampler.resample(None)] if ready.samples == encoder.frame_size
     ]
     return [bytes(packet) for ready in [*whole, None] for packet in encoder.encode(ready)]
+
+
+def recorder_webm(samples: Samples, packets_per_cluster: int = 12) -> bytes:
+    """WebM with Opus (48 kHz) as the MediaRecorder of Chrome writes it: clusters, too, have no size. Packets of 20 ms."""
+    opus_head = b"OpusHead" + struct.pack("<BBHIhB", 1, len(samples), 312, 48_000, 0, 0)
+    sound = _element("b5", struct.pack(">f", 48_000.0)) + _element("9f", bytes([len(samples)]))
+    track = _element("d7", b"\1") + _element("73c5", b"\1") + _element("83", b"\2") + _element("86", b"A_OPUS")
+    track += _element("63a2", opus_head) + _element("e1", sound)
+    kind = _element("4286", b"\1") + _element("42f7", b"\1") + _element("42f2", b"\4") + _element("42f3", b"\x08")
+    kind += _element("4282", b"webm") + _element("4287", b"\4") + _element("4285", b"\2")
+    info = _element("2ad7b1", (1_000_000).to_bytes(3, "big")) + _element("4d80", b"Chrome") + _element("5741", b"Chrome")
+    stream = _element("1a45dfa3", kind) + bytes.fromhex("18538067") + _UNKNOWN_SIZE
+    stream += _element("1549a966", info) + _element("1654ae6b", _element("ae", track))
+    for index, packet in enumerate(packets(samples, 48_000, "libopus")):
+        if index % packets_per_cluster == 0:
+            stream += CLUSTER + _UNKNOWN_SIZE + _element("e7", (index * PACKET_MS).to_bytes(4, "big"))
+        offset_ms = index % packets_per_cluster * PACKET_MS
+        stream += _element("a3", b"\x81" + struct.pack(">hB", offset_ms, 0x80) + packet)
+    return stream
+
+
+def _element(name: str, payload: bytes) -> bytes:
+    return bytes.fromhex(name) + (1 << 28 | len(payload)).to_bytes(4, "big") + payload
 
 
 def cut(data: bytes, size: int) -> list[bytes]:
