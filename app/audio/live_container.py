@@ -3,8 +3,8 @@
 FFmpeg pulls its bytes and a connection pushes them, so each demuxer runs in a thread of its own. The two take turns:
 ``feed`` hands over bytes and waits until the thread has used them up and asks for more. What comes out therefore depends on
 the bytes alone and not on timing, and between calls the thread is always asleep in a read, where ``close`` reaches it at
-once. Measured on two cores: 39 microseconds for a turn, 0.3 MB for a stream of WebM with Opus, 1.7 ms per second of its
-sound.
+once. Measured on two cores: 39 microseconds for a turn; for WebM with Opus 0.3 MB a stream, and 3 ms per second of sound
+in messages of 250 ms, resampling included.
 """
 
 from __future__ import annotations
