@@ -43,6 +43,7 @@ class _Job:
     done: asyncio.Future[wire.Header]
     ticket: Ticket[_Job] | None = None
     slot: Slot | None = None
+    started: bool = False
     deaths: int = 0
     queue_s: float = 0.0
 
@@ -240,6 +241,9 @@ class ProcessPool:
         job = self._running.get(slot)
         if job is None or header.get("job") != job.number or header["op"] == "failed":
             return  # a worker that failed ends itself, and its end is what counts
+        if header["op"] == "started":
+            job.started = True
+            return
         del self._running[slot]
         slot.answered = True
         if not job.done.done():
@@ -251,7 +255,8 @@ class ProcessPool:
         job = self._running.pop(slot, None)
         if job is None or job.done.done() or job.ticket is None:
             return
-        job.deaths += 1
+        job.deaths += job.started  # a worker that died before it saw the job did not die of it
+        job.started = False
         if job.deaths >= MAX_DEATHS:
             _fail(job, EngineFailed())
             return

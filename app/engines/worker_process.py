@@ -87,6 +87,7 @@ def serve_jobs(link: socket.socket, engine: WhisperCppEngine, ready: wire.Header
     while True:
         frame = inbox.get()
         job: int = frame.header["job"]
+        _send(link, {"op": "started", "job": job})
         reply = _answer(engine, frame, partial(aborted.__contains__, job))
         aborted.clear()  # the server gives a worker one job at a time
         _send(link, {**reply, "job": job})

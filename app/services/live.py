@@ -78,6 +78,7 @@ class LiveStreams:
                 raise InvalidParameter(f"translate: the model `{model.info.name}` cannot translate", parameter="translate")
             decode = DecodeOptions(
                 language=resolution.language,
+                languages=model.languages,
                 translate=options.translate,
                 prompt=options.prompt,
                 beam_size=self._defaults.beam_size,

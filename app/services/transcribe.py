@@ -65,7 +65,7 @@ class Transcriber:
         pool = await self._models.pool(model)
         decode = DecodeOptions(
             language=resolution.language,
-            languages=options.detect_among,
+            languages=options.detect_among or model.languages,
             translate=options.translate,
             prompt=options.prompt,
             beam_size=self._defaults.beam_size,

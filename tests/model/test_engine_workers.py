@@ -71,6 +71,21 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
+def ticks(pid: int) -> int:
+    """Processor time the process has used, in the kernel's ticks."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11])
+
+
+async def until_decoding(pid: int, idle_ticks: int) -> None:
+    await until(lambda: ticks(pid) > idle_ticks)
+
+
+def start_long(session: EngineSession) -> asyncio.Task[Hypothesis]:
+    """A job of a second or so, long enough to be met in its middle."""
+    pcm = np.concatenate([read_clip("phone-number.wav"), np.zeros(20 * 16_000, np.float32)])
+    return asyncio.ensure_future(session.transcribe(pcm, DecodeOptions(fit_context=False), JobClass.SHORT_RECORDING))
+
+
 def start(session: EngineSession, clip: str = "phone-number.wav") -> asyncio.Task[Hypothesis]:
     return asyncio.ensure_future(session.transcribe(read_clip(clip), DecodeOptions(), JobClass.SHORT_RECORDING))
 
@@ -105,12 +120,10 @@ def test_times_in_the_queue_and_in_the_engine_are_told_apart() -> None:
 def test_a_worker_killed_in_the_middle_of_a_job_costs_nothing() -> None:
     async def scenario(pool: ProcessPool) -> None:
         before = pool.worker_pids()
-        for pid in before:
-            os.kill(pid, signal.SIGSTOP)  # a stopped worker holds its job for as long as the test wants
+        idle_ticks = ticks(before[0])
         async with pool.admit() as session:
-            job = start(session)
-            await until(lambda: pool.stats().busy == 1)
-            os.kill(before[1], signal.SIGCONT)
+            job = start_long(session)
+            await until_decoding(before[0], idle_ticks)
             os.kill(before[0], signal.SIGKILL)
             hypothesis = await job
             assert text(hypothesis) == PHONE
@@ -118,6 +131,23 @@ def test_a_worker_killed_in_the_middle_of_a_job_costs_nothing() -> None:
             await until(lambda: pool.stats().workers == 2)
         assert pool.stats().restarts == 1
         assert before[0] not in pool.worker_pids()
+
+    run(scenario)
+
+
+def test_workers_that_die_before_they_see_a_job_do_not_count_against_it() -> None:
+    async def scenario(pool: ProcessPool) -> None:
+        before = pool.worker_pids()
+        for pid in before:
+            os.kill(pid, signal.SIGSTOP)  # a stopped worker is given the job and never reads it
+        async with pool.admit() as session:
+            job = start(session)
+            await until(lambda: pool.stats().busy == 1)
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+            hypothesis = await job
+        assert text(hypothesis) == PHONE
+        assert hypothesis.retries == 0
 
     run(scenario)
 
@@ -137,14 +167,12 @@ def test_the_only_worker_killed_is_replaced_and_the_job_answered() -> None:
 def test_a_job_that_takes_two_workers_with_it_fails() -> None:
     async def scenario(pool: ProcessPool) -> None:
         first, second = pool.worker_pids()
-        for pid in (first, second):
-            os.kill(pid, signal.SIGSTOP)
+        idle_ticks = {pid: ticks(pid) for pid in (first, second)}
         async with pool.admit() as session:
-            job = start(session)
-            await until(lambda: pool.stats().busy == 1)
-            os.kill(first, signal.SIGKILL)
-            await until(lambda: pool.stats().restarts == 1)
-            os.kill(second, signal.SIGKILL)
+            job = start_long(session)
+            for pid in (first, second):
+                await until_decoding(pid, idle_ticks[pid])
+                os.kill(pid, signal.SIGKILL)
             with pytest.raises(EngineFailed):
                 await job
             await until(lambda: pool.stats().workers == 2)
