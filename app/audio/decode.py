@@ -155,9 +155,15 @@ def _attempts(source: BinaryIO, declared: AudioFormat | None) -> list[Callable[[
             ]
             return either[::-1] if holds_mp3(whole) else either
     tries: list[Callable[[], Track]] = [lambda: LibavTrack(view(), container.value)]
-    if container in _SNDFILE_FIRST:
+    if container in _SNDFILE_FIRST and not _is_piped_flac(head):
         tries.insert(0, lambda: SndfileTrack(view()))
     return tries
+
+
+def _is_piped_flac(head: bytes) -> bool:
+    """Whether it is FLAC whose header states no length, as encoders write into a pipe: libsndfile drops its last block."""
+    total_samples = int.from_bytes(head[21:26], "big") & 0xF_FFFF_FFFF  # 36 bits of STREAMINFO
+    return head[:4] == b"fLaC" and len(head) >= 26 and total_samples == 0
 
 
 def _after_tags(source: BinaryIO, size: int) -> tuple[int, bytes]:

@@ -57,7 +57,7 @@ class LibavTrack:
         except BadAudio:
             self.close()
             raise
-        except _refusals() as refusal:
+        except refusals() as refusal:
             self.close()
             raise BadAudio from refusal
         if first is None:
@@ -65,13 +65,13 @@ class LibavTrack:
             raise BadAudio
         self._first = first
         self.sample_rate: int = first.sample_rate
-        self.channels = len(_planes(first))
+        self.channels = len(planes(first))
 
     def pieces(self) -> Iterator[Samples]:
         """See ``Track``."""
         rate, resampler = self.sample_rate, None
         for frame in self._with_first():
-            samples = _fitted(_planes(frame), self.channels)
+            samples = fitted(planes(frame), self.channels)
             if frame.sample_rate != rate:
                 if resampler is not None:
                     yield resampler.flush()
@@ -84,13 +84,13 @@ class LibavTrack:
     def close(self) -> None:
         """Give the demuxer's and decoder's memory back."""
         if self._container is not None:
-            with suppress(*_refusals()):
+            with suppress(*refusals()):
                 self._container.close()
             self._container = None
 
     def _with_first(self) -> Iterator[av.AudioFrame]:
         yield self._first
-        with suppress(*_refusals()):  # a file that breaks off has been read to where it does
+        with suppress(*refusals()):  # a file that breaks off has been read to where it does
             yield from self._frames
 
     def _decoded(self, container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
@@ -104,7 +104,7 @@ class LibavTrack:
         fruitless = 0
         for packet in container.demux(stream):
             fruitless += 1
-            with suppress(*_refusals()):
+            with suppress(*refusals()):
                 for frame in packet.decode():
                     if isinstance(frame, av.AudioFrame) and frame.samples > 0 and frame.sample_rate > 0:
                         fruitless = 0
@@ -113,14 +113,14 @@ class LibavTrack:
                 return
 
 
-def _refusals() -> tuple[type[Exception], ...]:
+def refusals() -> tuple[type[Exception], ...]:
     """What PyAV raises for damaged files. Some of its own errors derive from nothing more special than ``Exception``."""
     import av
 
     return (av.FFmpegError, ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, ValueError)
 
 
-def _planes(frame: av.AudioFrame) -> Samples:
+def planes(frame: av.AudioFrame) -> Samples:
     """A frame's samples as float32, shape ``(channels, n)``."""
     raw: NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
@@ -132,7 +132,7 @@ def _planes(frame: av.AudioFrame) -> Samples:
     return samples
 
 
-def _fitted(samples: Samples, channels: int) -> Samples:
+def fitted(samples: Samples, channels: int) -> Samples:
     if len(samples) == channels:
         return samples
     if len(samples) == 1:

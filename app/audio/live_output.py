@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.audio.convert import Samples, check_sample_rate, finite
-from app.audio.libav import _fitted as fitted
+from app.audio.libav import fitted
 from app.audio.live_part import Sound
 from app.audio.live_resample import StreamResampler, live_resampler
 from app.domain.audio import PcmBlock

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 from app.audio.convert import Samples
-from app.audio.libav import _planes as planes
-from app.audio.libav import _refusals as native_errors
+from app.audio.libav import planes
+from app.audio.libav import refusals as native_errors
 
 HEADER_PATIENCE_BYTES: Final = 4 << 20
 """Bytes a container may hold before its first sound: an index or a cover picture can be megabytes."""

@@ -218,3 +218,10 @@ def test_values_that_are_no_sound_become_silence(decoder: AudioDecoder) -> None:
     samples = np.array([0.5, np.nan, np.inf, -np.inf, 1e30, -1.5], "<f4")
     pcm = decode(decoder, encode.wav(samples.tobytes(), tag=3, bits=32))
     assert pcm[0].tolist() == [0.5, 0.0, 0.0, 0.0, 0.0, -1.5]
+
+
+def test_flac_from_a_pipe_is_read_to_its_last_sample(decoder: AudioDecoder) -> None:
+    original = sweeps(16_000, channels=1)
+    file = bytearray(encode.sndfile(original, 16_000, "FLAC", "PCM_16"))
+    file[21:26] = bytes([file[21] & 0xF0, 0, 0, 0, 0])  # STREAMINFO's length, unknown as encoders leave it
+    assert decode(decoder, bytes(file)).shape == original.shape
