@@ -7,8 +7,10 @@ import typer
 from app import __version__
 from cli.doctor import doctor
 from cli.keys import keys_app
+from cli.listen import listen
 from cli.models import models_app
 from cli.serve import serve
+from cli.stream import stream
 from cli.transcribe import transcribe
 
 app = typer.Typer(
@@ -18,6 +20,8 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(transcribe)
+app.command()(stream)
+app.command()(listen)
 app.command()(doctor)
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
