@@ -51,6 +51,8 @@ class RequestContext:
             else:
                 await self._app(scope, receive, call.send)
         except Exception:
+            if call.client_left:
+                return
             _log.exception("unexpected error")
             if call.status is not None:  # the answer has begun: all that is left is to break it off
                 raise
@@ -66,6 +68,7 @@ class _Call:
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         self.status: int | None = None
+        self.client_left = False
         self.method = scope.get("method", "WEBSOCKET")
         self._scope = scope
         self._send = send
@@ -88,7 +91,11 @@ class _Call:
             headers["dg-request-id"] = self._request_id
             if self._scope["state"].get("authenticated"):
                 headers["dg-project-id"] = PROJECT_ID
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError:  # what servers raise when nobody is there any more
+            self.client_left = True
+            raise
 
     async def refuse(self, error: SttError) -> None:
         """Answer with an error instead of what was asked for; a WebSocket's handshake too (contract 3.8)."""

@@ -6,14 +6,15 @@ from datetime import datetime, timezone
 from typing import cast
 
 from fastapi import APIRouter, WebSocket
-from starlette.websockets import WebSocketState
+from starlette.types import Message
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from app.api.auth import authorise, chosen_subprotocol
 from app.api.dependencies import LISTEN_SCOPE
 from app.api.errors import error_response
 from app.dialects.deepgram_live import LiveRequest, parse_live
 from app.dialects.deepgram_stream import StreamFacts, StreamRenderer, parse_binary, parse_text
-from app.domain.errors import SttError
+from app.domain.errors import ClientGone, SttError
 from app.domain.stream.events import Control, StreamEvent
 from app.services.bundle import Services
 from app.services.live import AdmittedStream
@@ -83,12 +84,22 @@ class _Link:
 
     async def send(self, event: StreamEvent, sha256: str) -> None:
         message = self._renderer.render(event, sha256)
-        if message is not None and not self._gone:
-            await self._socket.send_text(message)
+        if message is not None:
+            await self._out({"type": "websocket.send", "text": message})
 
     async def close(self, code: int, reason: str) -> None:
+        await self._out({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def _out(self, message: Message) -> None:
         if not self._gone:
-            await self._socket.close(code, reason)
+            try:
+                await self._socket.send(message)
+            except (WebSocketDisconnect, RuntimeError):
+                # The second is how servers say that they have closed the connection themselves: a message was too large,
+                # or a ping was not answered.
+                self._gone = True
+        if self._gone:
+            raise ClientGone
 
 
 def _log_work(stream: AdmittedStream, counts: StreamCounts) -> None:

@@ -39,6 +39,9 @@ Json = dict[str, Any]
 CONTROL_BYTES = 64
 """Binary messages up to this size may be control messages: vocode sends its CloseStream that way (contract 3.3)."""
 
+ECHOED_CHARACTERS = 4096
+"""Most of a message that its error repeats: one of megabytes would come back as often as a client likes to send it."""
+
 _FAILURES = {
     ConfigureFailure.KEYTERMS_NOT_SUPPORTED: (
         "CONFIGURE_KEYTERMS_NOT_SUPPORTED",
@@ -54,12 +57,13 @@ _FAILURES = {
 def parse_text(text: str) -> Control | None:
     """A text message as machine input; None for one that is ignored without an answer (``Sync``)."""
     message = _object(text)
+    echoed = text[:ECHOED_CHARACTERS]
     if message is None:
-        return Unparsable(text)
+        return Unparsable(echoed)
     kind = message.get("type")
     if kind == "Sync":
         return None
-    return _control(kind, message, text) or Unparsable(text)
+    return _control(kind, message, echoed) or Unparsable(echoed)
 
 
 def parse_binary(data: bytes) -> Control | None:

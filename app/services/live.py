@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
-from app.domain.audio import AudioLimits
+from app.domain.audio import AudioFormat, AudioLimits
 from app.domain.errors import InvalidParameter, Overloaded, Unavailable
 from app.domain.options import DecodeOptions, LiveOptions
 from app.domain.ports import EngineSession, InstalledModel, StreamDecoder, StreamDecoders, Vad
 from app.services.catalog import Catalog
+from app.services.hearing import Hearing
+from app.services.inbox import ClientLink
 from app.services.residency import ResidentModels
-from app.services.stream import ClientLink, LiveStream, StreamCounts
+from app.services.stream import LiveStream, StreamCounts
 from app.services.transcribe import DecodingDefaults
 
-INLINE_ENCODINGS = frozenset({"linear16", "linear32", "mulaw", "alaw"})
-"""Encodings that cost so little to convert that the event loop does it itself."""
+INLINE_S = 0.5
+"""Headerless audio up to this length is heard in the event loop itself: MEASURED."""
+
+_SAMPLE_BYTES = {"linear16": 2, "linear32": 4, "mulaw": 1, "alaw": 1}
+_PACKET_ENCODINGS = frozenset({"opus", "speex"})
+_PACKET_BYTES = 4096
+"""One packet is all that a message of these encodings holds, and this is more than the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class LiveStreams:
         self._defaults = defaults
         self._running: set[LiveStream] = set()
         self._admitted = 0
+        self._all_gone = asyncio.Event()
         self._stopping = False
 
     @property
@@ -70,6 +77,7 @@ class LiveStreams:
         if self._admitted >= self._stream_limits.max_streams:
             raise Overloaded(retry_after_s=5.0)
         self._admitted += 1
+        self._all_gone.clear()
         try:
             wanted = None if options.code_switching else options.language
             resolution = self._catalog.resolve(options.model, wanted)
@@ -93,19 +101,23 @@ class LiveStreams:
                 decoder.close()
         finally:
             self._admitted -= 1
+            if not self._admitted:
+                self._all_gone.set()
 
     async def run(self, stream: AdmittedStream, link: ClientLink) -> StreamCounts:
         """Serve one admitted client until it or the server ends the stream."""
-        declared = stream.options.audio_format
+        options = stream.options
         live = LiveStream(
             link,
             stream.session,
-            self._vad,
-            stream.decoder,
-            replace(stream.options.stream, idle_timeout_s=self._stream_limits.idle_timeout_s),
+            Hearing(
+                stream.decoder,
+                self._vad,
+                multichannel=options.multichannel,
+                inline_bytes=inline_bytes(options.audio_format),
+            ),
+            replace(options.stream, idle_timeout_s=self._stream_limits.idle_timeout_s),
             stream.decode,
-            multichannel=stream.options.multichannel,
-            inline=declared is not None and declared.encoding in INLINE_ENCODINGS,
         )
         self._running.add(live)
         try:
@@ -121,13 +133,19 @@ class LiveStreams:
         self._stopping = True
         for live in list(self._running):
             live.shut_down()
-        for _ in range(math.ceil(timeout_s / _DRAIN_STEP_S)):
-            if not self._running:
-                return
-            await asyncio.sleep(_DRAIN_STEP_S)
+        if self._admitted:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._all_gone.wait(), timeout_s)
 
 
-_DRAIN_STEP_S = 0.05
+def inline_bytes(declared: AudioFormat | None) -> int:
+    """Messages up to this size are cheap enough for the event loop; 0: none are."""
+    if declared is None:
+        return 0
+    if declared.encoding in _PACKET_ENCODINGS:
+        return _PACKET_BYTES
+    width = _SAMPLE_BYTES.get(declared.encoding, 0)
+    return round(INLINE_S * declared.sample_rate) * declared.channels * width
 
 
 @dataclass(slots=True)

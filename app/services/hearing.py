@@ -1,0 +1,81 @@
+"""One client's bytes -> audio for its stream machine: decoded, mixed, with a speech probability for each window."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import anyio.to_thread
+import numpy as np
+
+from app.domain.audio import SAMPLE_RATE, PcmBlock
+from app.domain.chunking import mix_to_mono
+from app.domain.ports import StreamDecoder, Vad, VadStream
+from app.domain.stream.events import Audio
+
+SLICE_BYTES = 65_536
+"""Most bytes heard in one step, so that a message of megabytes does not keep control messages and timers waiting."""
+
+PIECE_SAMPLES = 4 * SAMPLE_RATE
+"""Most samples given to the machine at once; a little compressed data may unpack to a lot."""
+
+
+class Hearing:
+    """Owns the connection's decoder and the state of its speech detectors.
+
+    Messages of up to ``inline_bytes`` are heard in the event loop, where they cost less than the way to a thread and back;
+    larger ones in a thread. ``multichannel`` keeps the channels apart, else they are mixed to one.
+    """
+
+    def __init__(self, decoder: StreamDecoder, vad: Vad, *, multichannel: bool, inline_bytes: int) -> None:
+        self._decoder = decoder
+        self._vad = vad
+        self._multichannel = multichannel
+        self._inline_bytes = inline_bytes
+        self._vad_streams: list[VadStream] = []
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Hex, of all bytes heard so far."""
+        return self._digest.hexdigest()
+
+    async def hear(self, data: bytes) -> list[Audio]:
+        """What became audible, in pieces; ``data`` has at most ``SLICE_BYTES``. Raises what the decoder raises."""
+        if len(data) <= self._inline_bytes:
+            return self._hear(data)
+        return await anyio.to_thread.run_sync(self._hear, data)
+
+    async def rest(self) -> list[Audio]:
+        """What the decoder still holds, once no more bytes come. Raises what the decoder raises."""
+        if self._inline_bytes:
+            return self._rated(self._decoder.flush())
+        return await anyio.to_thread.run_sync(lambda: self._rated(self._decoder.flush()))
+
+    async def close(self) -> None:
+        """Give the decoder back. May come beside ``hear``, which then ends early."""
+        if self._inline_bytes:
+            self._decoder.close()
+        else:
+            await anyio.to_thread.run_sync(self._decoder.close)
+
+    def _hear(self, data: bytes) -> list[Audio]:
+        self._digest.update(data)
+        return self._rated(self._decoder.feed(data))
+
+    def _rated(self, block: PcmBlock) -> list[Audio]:
+        if block.shape[1] == 0:
+            return []
+        if not self._vad_streams:
+            self._vad_streams = [self._vad.stream() for _ in range(block.shape[0] if self._multichannel else 1)]
+        return [self._audio(piece) for piece in _pieces(block)]
+
+    def _audio(self, piece: PcmBlock) -> Audio:
+        tracks = piece if self._multichannel else mix_to_mono(piece)[np.newaxis]
+        tracks = np.ascontiguousarray(tracks, np.float32)
+        return Audio(tracks, tuple(stream.feed(track) for stream, track in zip(self._vad_streams, tracks, strict=True)))
+
+
+def _pieces(block: PcmBlock) -> Iterator[PcmBlock]:
+    for start in range(0, block.shape[1], PIECE_SAMPLES):
+        yield block[:, start : start + PIECE_SAMPLES]
