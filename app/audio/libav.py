@@ -7,7 +7,6 @@ an upload that looks like one must not make the server open files or addresses. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -133,13 +132,14 @@ def planes(frame: av.AudioFrame) -> Samples:
 
 
 def fitted(samples: Samples, channels: int) -> Samples:
+    """The samples in the track's number of channels: one is spread over all, all are mixed into one, else the first ones."""
     if len(samples) == channels:
         return samples
     if len(samples) == 1:
         return np.repeat(samples, channels, axis=0)
     if channels == 1:
         return np.asarray(samples.mean(axis=0, keepdims=True), np.float32)
-    fitted = np.zeros((channels, samples.shape[1]), np.float32)
+    taken = np.zeros((channels, samples.shape[1]), np.float32)
     kept = min(channels, len(samples))
-    fitted[:kept] = samples[:kept]
-    return fitted
+    taken[:kept] = samples[:kept]
+    return taken
