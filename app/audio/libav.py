@@ -25,13 +25,6 @@ _MAX_FRUITLESS_PACKETS = 20_000
 """Packets in a row that give no sound before a track counts as over. A minute of silence in a film is about 3000."""
 
 
-def lenient_metadata() -> dict[str, Any]:
-    """The argument that keeps a title in a wrong encoding from failing a file; PyAV 19 needs and takes it no more."""
-    import av
-
-    return {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
-
-
 class LibavTrack:
     """The best audio stream of a file. Raises ``BadAudio`` when there is none, or none that can be decoded.
 
@@ -49,7 +42,7 @@ class LibavTrack:
                 mode="r",
                 format=container,
                 options={"protocol_whitelist": "none", **(options or {})},
-                **lenient_metadata(),
+                metadata_errors="replace",
             )
             self._frames = self._decoded(container_file)
             first = next(self._frames, None)

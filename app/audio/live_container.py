@@ -12,9 +12,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-from app.audio.libav import lenient_metadata
 from app.audio.live_part import HEADER_PATIENCE_BYTES, PATIENCE_BYTES, Sound, native_errors, sounds
 from app.domain.errors import BadAudio
 
@@ -175,8 +174,7 @@ def _decode_all(turns: _Turns, container: str, options: dict[str, str]) -> None:
     import av
 
     heard = False
-    metadata: dict[str, Any] = {**lenient_metadata()}
-    with av.open(turns, "r", format=container, options=options, **metadata) as opened:
+    with av.open(turns, "r", format=container, options=options, metadata_errors="replace") as opened:
         stream = opened.streams.best("audio")
         if stream is None:
             raise BadAudio("The stream holds no sound.")
