@@ -53,7 +53,7 @@ class ChannelMachine:
     def step(self, probability: float) -> None:
         """Take the next window's speech probability."""
         voice = self._ear.feed(probability)
-        self._probabilities.append(probability if math.isfinite(probability) else 0.0)
+        self._probabilities.append(probability)
         self._voiced.append(voice is not Voice.QUIET)
         if voice is Voice.ONSET:
             self._begin_speech()
@@ -77,11 +77,10 @@ class ChannelMachine:
             self._outbox.emit(SpeechStarted(self._index, self._options.channels, burst_start))
         self._owes_endpoint = True
         if segment.speech_start is None:
-            segment.speech_start = max(burst_start, self._decoded_until)
+            segment.speech_start = burst_start
             segment.decode_start = self._reach_back(burst_start)
         elif segment.speculation is not None:
             self._interims.adopt(segment)
-        segment.guess = None
 
     def _reach_back(self, position: int) -> int:
         """Where a decode of speech at ``position`` starts: its pre-roll, but nothing that was decoded before."""

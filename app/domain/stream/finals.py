@@ -90,7 +90,8 @@ class Finals:
         words: tuple[Word, ...] = ()
         if final.hypothesis is not None:
             heard = own_words(final.hypothesis, place, self.last_word)
-            self.last_word = heard[-1] if heard else self.last_word
+            if heard:
+                self.last_word = heard[-1]
             words = clamped(heard, place.start, place.end)
         if words:
             # A pause before these words is over now at the latest, and its report belongs before them.

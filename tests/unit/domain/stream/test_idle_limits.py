@@ -78,6 +78,35 @@ def test_an_utterance_that_is_final_already_ends_too() -> None:
     assert utterance_ends(player.wait(3.0)) == pytest.approx([1.35])
 
 
+def test_after_that_silence_counts_by_audio_again() -> None:
+    player = Player(StreamOptions(utterance_end_s=1.0), talk((0.5, "one"), (1.5, "two"), length_s=4.0))
+    player.play(0.8)
+    player.send(KeepAlive(), at=player.now + 2.0)
+    assert utterance_ends(player.events) == [0.75]
+    player.play(2.2)
+    assert said(finals(player.events)) == ["one", "two"]
+    assert utterance_ends(player.events) == [0.75]
+    player.play()
+    assert utterance_ends(player.events) == [0.75, 1.75]
+
+
+def test_a_keep_alive_before_the_last_audio_is_no_sign_of_silence() -> None:
+    player = Player(StreamOptions(utterance_end_s=1.0), LINE)
+    player.play(0.5)
+    player.send(KeepAlive())
+    player.play(1.0)
+    assert player.wait(5.0) == []
+
+
+def test_an_endpoint_that_is_owed_comes_with_the_flush_though_no_audio_is_left() -> None:
+    # The utterance ends 1.28 s after the last voiced window, at the end of a window: the segment after it is empty.
+    player = Player(StreamOptions(utterance_end_s=1.28, endpointing_s=5.0), LINE)
+    player.play((-(-21_600 // 512) * 512 + 20_480) / 16_000)
+    assert [f.speech_final for f in finals(player.events)] == [False]
+    player.send(KeepAlive(), at=player.now + 2.0)
+    assert [(f.duration_samples, f.speech_final) for f in finals(player.events)[1:]] == [(0, True)]
+
+
 def test_a_delay_without_keep_alive_flushes_nothing() -> None:
     player = Player(StreamOptions(utterance_end_s=1.0), LINE)
     player.play(1.0)

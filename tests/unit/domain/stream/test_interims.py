@@ -121,6 +121,17 @@ def test_silence_is_told_every_second() -> None:
     assert [(f.start_s, f.duration_s) for f in finals(player.events)] == [(0, 4)]
 
 
+def test_after_a_late_final_silence_is_told_up_to_now_at_once() -> None:
+    player = Player(OPTIONS, talk((0.5, "one two three"), length_s=5.0), answers=False)
+    player.play(4.5)
+    (job_id,) = player.waiting
+    assert interims(player.events) == []
+    player.answer(job_id)
+    shown = interims(player.play(4.8))
+    assert len(shown) == 1
+    assert samples(4.4) < shown[0].end_samples <= samples(4.6)
+
+
 def test_in_a_pause_that_is_no_endpoint_yet_the_words_are_said_again_every_second() -> None:
     options = StreamOptions(interim_results=True, endpointing_s=None, longest_pause_s=10.0)
     player = Player(options, talk((0.5, "one two three"), length_s=6.0))

@@ -9,7 +9,7 @@ import pytest
 from app.domain.audio import samples, seconds
 from app.domain.stream.events import CloseStream, DecodeJob, SpeechStarted
 from app.domain.stream.options import StreamOptions
-from app.domain.transcript import Hypothesis
+from app.domain.transcript import Hypothesis, Word
 from tests.support.script import Player, Talk, assert_tiles, finals, hypothesis, interims, said, talk, text
 
 TWO = talk((0.512, "how are you"), (3.0, "fine thanks"), length_s=6.0)
@@ -145,6 +145,8 @@ def test_long_speech_is_cut_in_its_best_pause() -> None:
     assert second.speech_final
     assert said(finals(player.events)) == line.text
     assert all(not f.words for f in rest)
+    cut_job = player.asked[0]
+    assert cut_job.start_samples + len(cut_job.pcm) == speech_end(line.words[43].end_s) + samples(0.096)
 
 
 def test_long_speech_without_a_pause_is_cut_too_and_no_word_is_lost_or_doubled() -> None:
@@ -156,6 +158,8 @@ def test_long_speech_without_a_pause_is_cut_too_and_no_word_is_lost_or_doubled()
     assert len(spoken) >= 4
     assert [f.speech_final for f in spoken] == [False] * (len(spoken) - 1) + [True]
     assert said(spoken) == line.text
+    heard = [word for final in spoken for word in final.words]
+    assert all(abs(a.start_s - b.start_s) < 0.125 for a, b in zip(heard, line.words, strict=True))
     assert all(len(job.pcm) <= samples(15.0) for job in player.asked)
     assert_tiles(finals(player.events), line.length_samples)
 
@@ -167,6 +171,39 @@ def test_at_a_cut_inside_speech_both_decodes_hear_the_word_at_the_seam() -> None
     edge = finals(player.events)[0].end_samples
     assert first.start_samples + len(first.pcm) == edge + samples(0.5)
     assert second.start_samples == edge - samples(0.5)
+
+
+def test_pieces_of_words_heard_at_the_edges_of_an_overlap_are_not_said() -> None:
+    class Fragments(Talk):
+        """A decoder that makes a word of whatever part of one it hears."""
+
+        def decode(self, job: DecodeJob) -> Hypothesis:
+            begin_s, end_s = seconds(job.start_samples), seconds(job.start_samples + len(job.pcm))
+            heard = []
+            for word in self.words:
+                start_s, stop_s = max(word.start_s, begin_s), min(word.end_s, end_s)
+                if stop_s - start_s > 0.01:
+                    mark = "" if stop_s - start_s > word.end_s - word.start_s - 0.01 else "-"
+                    heard.append(Word(word.text + mark, start_s - begin_s, stop_s - begin_s, 0.9))
+            return hypothesis(heard)
+
+    for start_s in (0.2, 0.27, 0.31, 0.38, 0.44):
+        line = Fragments(talk((start_s, " ".join(f"w{i}" for i in range(200))), length_s=62.0).words, 62.0)
+        player = Player(StreamOptions(), line)
+        player.play(blocks=[line.length_samples])
+        player.send(CloseStream())
+        assert said(finals(player.events)) == line.text
+
+
+def test_the_order_of_events_over_channels_does_not_depend_on_the_split() -> None:
+    other = talk((0.3, "a"), (2.0, "b"), length_s=6.0)
+    orders = []
+    for blocks in ([320] * 300, [96_000]):
+        player = Player(StreamOptions(channels=2, vad_events=True), TWO, other)
+        player.play(blocks=blocks)
+        orders.append([e for e in player.events if isinstance(e, SpeechStarted)])
+    assert orders[0] == orders[1]
+    assert [e.channel_index for e in orders[0]] == [1, 0, 1, 0]
 
 
 def test_without_endpointing_a_long_pause_still_ends_a_segment_but_is_no_endpoint() -> None:

@@ -58,6 +58,8 @@ def test_the_final_is_the_same_whether_its_decode_was_early_or_late() -> None:
 
 def test_when_speech_goes_on_the_decode_is_called_off_and_the_next_pause_asks_anew() -> None:
     player = slow(TWO_PAUSES)
+    player.play(1.3)
+    assert player.cancelled == [1]
     player.play()
     assert player.cancelled == [1, 2]
     (job,) = player.waiting.values()
@@ -92,10 +94,11 @@ def test_with_interims_the_decode_goes_on_as_an_interim() -> None:
 
 def test_a_result_that_waits_for_its_endpoint_is_shown_as_an_interim() -> None:
     player = slow(interim_results=True, first_interim_s=10.0)
-    player.play(END_S + 0.1)
+    player.play(END_S + 0.3)
     (shown,) = interims(player.answer(1))
     assert text(shown) == "how are you"
     assert not shown.speech_final
+    assert shown.end_samples == samples(END_S + 0.3) // 512 * 512  # nothing was said since it was asked for
 
 
 def test_finalize_uses_the_decode_that_is_under_way() -> None:

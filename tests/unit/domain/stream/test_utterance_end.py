@@ -66,6 +66,14 @@ def test_speech_without_words_does_not_hide_the_gap() -> None:
     assert utterance_ends(player.events) == pytest.approx([1.65])
 
 
+def test_a_gap_that_noise_hid_is_reported_before_the_words_that_follow_it() -> None:
+    noisy = Talk(talk((0.5, "one"), (2.4, "two"), length_s=4.0).words, 4.0, noise=((1.2, 2.4),))
+    player = Player(StreamOptions(utterance_end_s=1.0), noisy)
+    player.play()
+    kinds = [text(f) if finals([f]) else "end" for f in player.events if isinstance(f, UtteranceEnd) or finals([f])]
+    assert [kind for kind in kinds if kind] == ["one", "end", "two", "end"]
+
+
 def test_speech_that_starts_in_time_prevents_it() -> None:
     player = Player(StreamOptions(utterance_end_s=1.0), talk((0.5, "one"), (1.6, "two"), (2.7, "three"), length_s=3.0))
     player.play()
