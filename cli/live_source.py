@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -69,16 +69,18 @@ async def open_pipe(
 
     ``read(n)`` blocks until there are bytes, returns at most ``n``, and nothing at the end.
     """
-    with closing(LiveDecoders().open(declared, LIMITS)) as decoder:
-        arriving = _decoded(decoder, _arriving(read or _read_standard_input))
-        first = await _first_sound(arriving)
+    arriving = _arriving(read or _read_standard_input)
+    async with aclosing(arriving):
+        with closing(LiveDecoders().open(declared, LIMITS)) as decoder:
+            decoded = _decoded(decoder, arriving)
+            first = await _first_sound(decoded)
 
-        async def blocks() -> AsyncIterator[PcmBlock]:
-            yield first
-            async for block in arriving:
-                yield block
+            async def blocks() -> AsyncIterator[PcmBlock]:
+                yield first
+                async for block in decoded:
+                    yield block
 
-        yield PacedSource(blocks(), first.shape[0], pacer)
+            yield PacedSource(blocks(), first.shape[0], pacer)
 
 
 async def _first_sound(blocks: AsyncIterator[PcmBlock]) -> PcmBlock:
@@ -94,17 +96,20 @@ async def _decoded(decoder: StreamDecoder, arriving: AsyncIterator[bytes]) -> As
     yield decoder.flush()
 
 
-async def _arriving(read: Callable[[int], bytes]) -> AsyncIterator[bytes]:
+async def _arriving(read: Callable[[int], bytes]) -> AsyncGenerator[bytes, None]:
     """What ``read`` returns, read by a thread of its own: nothing can interrupt a read of a pipe that stays silent."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[bytes] = asyncio.Queue()
     room = threading.Semaphore(_PIPE_AHEAD)
+    unwanted = threading.Event()
 
     def keep_reading() -> None:
         data = b"?"
         with suppress(RuntimeError):  # the loop is closed: nobody wants the rest
             while data:
                 room.acquire()
+                if unwanted.is_set():
+                    return
                 try:
                     data = read(_PIPE_BYTES)
                 except OSError:  # a closed descriptor, a folder: nothing more comes
@@ -113,9 +118,13 @@ async def _arriving(read: Callable[[int], bytes]) -> AsyncIterator[bytes]:
 
     # daemon: it must not keep the program from ending while it waits for a byte
     threading.Thread(target=keep_reading, name="standard-input", daemon=True).start()
-    while data := await arrived.get():
+    try:
+        while data := await arrived.get():
+            room.release()
+            yield data
+    finally:
+        unwanted.set()
         room.release()
-        yield data
 
 
 def _read_standard_input(count: int) -> bytes:
