@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.dialects.deepgram_options import audio_format, extra_pairs, tag_values, text_options
+from app.dialects.deepgram_options import MAX_SAMPLE_RATE, audio_format, extra_pairs, tag_values, text_options
 from app.dialects.deepgram_query import Query
 from app.domain.errors import InvalidParameter, InvalidRequest
 from app.domain.languages import MULTI, whisper_language
@@ -12,6 +12,9 @@ from app.domain.options import LiveOptions
 from app.domain.stream.options import StreamOptions
 
 MAX_MILLISECONDS = 600_000
+
+MIN_SAMPLE_RATE = 1000
+"""Hertz. No sound that was recorded for speech is coarser, and at 1 Hz a message of kilobytes would unpack to gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
 
 
 def _check_together(query: Query) -> None:
+    query.integer("sample_rate", MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
     if (query.text("encoding") is None) != (query.text("sample_rate") is None):
         raise InvalidParameter("encoding and sample_rate must be given together", parameter="encoding")
     if "diarize_model" in query and query.flag("diarize"):

@@ -112,8 +112,10 @@ class LiveStream:
             tasks += self._jobs.values()
             for task in tasks:
                 task.cancel()
-            await self._hearing.close()  # first: it ends a decoder that hangs
-            await asyncio.gather(*tasks, return_exceptions=True)
+            try:
+                await self._hearing.close()  # first: it ends a decoder that hangs
+            finally:
+                await asyncio.wait(tasks)  # not gather, which would lose the reason of a cancellation that comes meanwhile
 
     def shut_down(self) -> None:
         """The server is stopping: finish what was heard, then close with 1001."""

@@ -51,6 +51,7 @@ class TestAudio:
             "encoding=mulaw",
             "encoding=vorbis&sample_rate=16000",
             "encoding=linear16&sample_rate=0",
+            "encoding=linear16&sample_rate=999",
             "encoding=linear16&sample_rate=fast",
             "encoding=linear16&sample_rate=16000.5",
             f"{RAW}&channels=0",
