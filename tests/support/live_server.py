@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -95,3 +97,26 @@ async def live_server(script: Script = transcribe, refusal: Refusal | None = Non
         port = next(iter(server.sockets)).getsockname()[1]
         seen.url = f"ws://127.0.0.1:{port}/v1/listen"
         yield seen
+
+
+@contextmanager
+def running(script: Script = transcribe, refusal: Refusal | None = None) -> Iterator[LiveServer]:
+    """The same in a thread, for what runs a loop of its own."""
+    started, ended = threading.Event(), asyncio.Event()
+    box: list[tuple[LiveServer, asyncio.AbstractEventLoop]] = []
+
+    async def serve() -> None:
+        async with live_server(script, refusal) as server:
+            box.append((server, asyncio.get_running_loop()))
+            started.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert started.wait(30)
+    server, loop = box[0]
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(30)
