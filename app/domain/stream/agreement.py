@@ -34,7 +34,7 @@ class Agreement:
 
     def _tail(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
         count = len(self.committed)
-        if len(words) >= count and all(map(same_word, words, self.committed)):
+        if all(map(same_word, words, self.committed)):
             return words[count:]
         # It reads the committed part differently: times say where its tail begins.
         end_s = self.committed[-1].end_s

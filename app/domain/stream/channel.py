@@ -177,10 +177,7 @@ class ChannelMachine:
         end = self._audio.end_samples
         if end == self._segment.start and not even_if_empty:
             return
-        heard_to = end if self._ear.burst_start_samples is not None else None
-        self._end(
-            end, speech_final=speech_final, from_finalize=from_finalize, heard_to=heard_to, job_class=JobClass.FINALIZE
-        )
+        self._end(end, speech_final=speech_final, from_finalize=from_finalize, job_class=JobClass.FINALIZE)
         self._ear.restart(end)
 
     def stop_audio(self) -> None:

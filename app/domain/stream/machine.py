@@ -246,7 +246,7 @@ class StreamMachine:
 
     @property
     def _stall_at(self) -> float | None:
-        if not self._kept_alive or self._stalled or not self.received_samples:
+        if not self._kept_alive or self._stalled:
             return None
         return self._audio_at + self._options.stall_s
 

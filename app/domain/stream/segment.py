@@ -20,7 +20,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A final's decode that came back before the segment ended."""
+    """A final's decode that came back before the segment ended: good for any final that decodes the same audio."""
 
     start: int
     end: int

@@ -90,6 +90,16 @@ def test_finalize_in_the_middle_of_speech_starts_no_new_speech() -> None:
     assert [type(e).__name__ for e in player.events].count("SpeechStarted") == 1
 
 
+def test_a_word_that_has_just_begun_belongs_to_what_follows_the_finalize() -> None:
+    player = Player(StreamOptions(endpointing_s=0.5), talk((0.5, "one"), (1.024, "two"), length_s=3.0))
+    player.play(1.06)
+    seen = player.send(Finalize())
+    player.play()
+    assert said(finals(seen)) == ["one"]
+    assert player.asked[-1].start_samples <= samples(1.024)
+    assert said(finals(player.events)) == ["one", "two"]
+
+
 def test_what_is_left_of_a_window_after_finalize_is_not_speech() -> None:
     player = Player(StreamOptions(endpointing_s=0.5), talk((0.5, "one"), length_s=3.0))
     player.play(0.75)  # the word ends here, its last window at 0.768 s

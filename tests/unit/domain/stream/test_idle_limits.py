@@ -78,6 +78,15 @@ def test_an_utterance_that_is_final_already_ends_too() -> None:
     assert utterance_ends(player.wait(3.0)) == pytest.approx([1.35])
 
 
+def test_it_happens_after_every_stretch_of_audio() -> None:
+    player = Player(StreamOptions(utterance_end_s=1.0), talk((0.5, "one"), (1.5, "two"), length_s=4.0))
+    for until_s in (0.8, 1.8):
+        player.play(until_s)
+        player.send(KeepAlive(), at=player.now + 2.0)
+    assert said(finals(player.events)) == ["one", "two"]
+    assert utterance_ends(player.events) == [0.75, 1.75]
+
+
 def test_after_that_silence_counts_by_audio_again() -> None:
     player = Player(StreamOptions(utterance_end_s=1.0), talk((0.5, "one"), (1.5, "two"), length_s=4.0))
     player.play(0.8)

@@ -142,6 +142,18 @@ def test_in_a_pause_that_is_no_endpoint_yet_the_words_are_said_again_every_secon
     assert all(0 < b.end_samples - a.end_samples <= samples(1.05) for a, b in pairwise(shown))
 
 
+def test_a_late_hypothesis_does_not_take_back_audio_that_was_covered() -> None:
+    options = StreamOptions(interim_results=True, endpointing_s=1.6)
+    player = Player(options, talk((0.5, "one two three"), (2.8, "four five"), length_s=6.0))
+    player.play(1.9)
+    player.answers = False
+    player.play(2.9)  # silence is told meanwhile, while the early decode of the pause is under way; then speech goes on
+    covered = interims(player.events)[-1].end_samples
+    (job_id,) = player.waiting
+    (late,) = interims(player.answer(job_id))
+    assert late.end_samples == covered > samples(2.4)
+
+
 def test_words_that_two_hypotheses_share_are_marked_stable_and_stay() -> None:
     player = Player(OPTIONS, LINE, answers=False)
     readings = ("a1 b2", "a1 b3 a3", "x9 b3 a3 a4")

@@ -50,6 +50,11 @@ def test_after_an_overlapped_edge_comes_what_was_not_said() -> None:
     assert texts(own_words(said, place, word("mostly", 0.8, 1.1))) == ["hardly", "out"]
 
 
+def test_where_nothing_overlaps_no_word_is_dropped_whatever_the_times_of_the_last_one() -> None:
+    said = hypothesis([word("a", 0.0, 0.2), word("b", 0.2, 0.4)])
+    assert texts(own_words(said, Placement(16_000, 16_000, 64_000), word("b", 0.8, 9.0))) == ["a", "b"]
+
+
 def test_the_same_word_at_the_edge_is_one_word_though_the_two_decodes_time_it_differently() -> None:
     place = Placement(16_000, 16_000, 64_000, overlaps_before=True)
     said = hypothesis([word("Place,", 0.05, 0.5), word("here", 0.6, 0.9)])
