@@ -44,7 +44,8 @@ def configure_logging(level: str, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "alembic"):  # httpx would log the URLs that clients send
+    # httpx would log the URLs that clients send, uvicorn the queries of handshakes
+    for noisy in ("httpx", "httpcore", "alembic", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
@@ -88,6 +89,7 @@ class Metrics:
             "whisperapi_lost_segments", "Live finals sent without words because their decode failed.", registry=self.registry
         )
         self.workers = Gauge("whisperapi_workers", "Decode workers by state.", ["model", "state"], registry=self.registry)
+        self.shed = Gauge("whisperapi_shed_interims", "Interims given up under load.", ["model"], registry=self.registry)
         self.restarts = Gauge("whisperapi_worker_restarts", "Workers replaced.", ["model"], registry=self.registry)
 
     def count_recording(self, transcript: Transcript) -> None:

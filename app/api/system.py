@@ -45,4 +45,5 @@ async def show_metrics(metrics: CurrentMetrics, services: CurrentServices) -> Re
         metrics.workers.labels(name, "total").set(stats.workers)
         metrics.workers.labels(name, "busy").set(stats.busy)
         metrics.restarts.labels(name).set(stats.restarts)
+        metrics.shed.labels(name).set(stats.shed)
     return Response(metrics.render(), media_type="text/plain; version=0.0.4")

@@ -65,7 +65,8 @@ class EngineSession(Protocol):
     """One client's right to use a model's workers. Jobs of different sessions of one class take turns.
 
     Both coroutines may be awaited concurrently. Cancelling one drops the job if it waits and aborts it if it runs. A worker
-    that dies under a job is replaced and the job is tried once more; then ``EngineFailed``.
+    that dies under a job is replaced and the job is tried once more; then ``EngineFailed``. An ``INTERIM`` may be given up
+    at any time, for a final or because it waited too long: ``Aborted``.
     """
 
     async def transcribe(self, pcm: Pcm16k, options: DecodeOptions, job_class: JobClass) -> Hypothesis: ...
@@ -77,7 +78,10 @@ class EngineSession(Protocol):
 
 @dataclass(slots=True)
 class PoolStats:
-    """Gauges (``workers`` alive, ``busy``, ``waiting``, ``admitted``) and counters since the start, for metrics."""
+    """Gauges (``workers`` alive, ``busy``, ``waiting``, ``admitted``) and counters since the start, for metrics.
+
+    ``shed`` counts interims given up for finals, or because they had waited too long.
+    """
 
     workers: int = 0
     busy: int = 0
@@ -87,6 +91,7 @@ class PoolStats:
     failed: int = 0
     aborted: int = 0
     restarts: int = 0
+    shed: int = 0
     decode_s: float = 0.0
     queue_s: float = 0.0
 

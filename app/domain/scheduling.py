@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -11,6 +12,9 @@ from app.domain.ports import JobClass
 AGEING_S = 5.0
 """Seconds after which a chunk of a long recording takes turns with the short recordings, which could else keep it waiting
 for ever. It never overtakes live speech."""
+
+INTERIM_DEADLINE_S = 1.5
+"""Seconds after which an interim is not worth decoding any more: newer audio has come, and finals do not depend on it."""
 
 T = TypeVar("T")
 
@@ -69,6 +73,18 @@ class Schedule(Generic[T]):
                 return ticket
         return None
 
+    def expired(self, now_s: float) -> list[Ticket[T]]:
+        """Interims that have waited too long. They no longer wait."""
+        interims = self._ranks[JobClass.INTERIM]
+        old = [ticket for queue in interims.values() for ticket in queue if now_s - ticket.since_s >= INTERIM_DEADLINE_S]
+        for ticket in old:
+            self.remove(ticket)
+        return old
+
+    def urgent(self) -> int:
+        """How many finals of live streams wait."""
+        return sum(len(queue) for rank in (JobClass.FINALIZE, JobClass.FINAL) for queue in self._ranks[rank].values())
+
     def drain(self) -> list[Ticket[T]]:
         """All waiting jobs; none waits afterwards."""
         waiting = [ticket for sessions in self._ranks.values() for queue in sessions.values() for ticket in queue]
@@ -85,3 +101,9 @@ class Schedule(Generic[T]):
                 self._ranks[JobClass.SHORT_RECORDING].setdefault(session, deque()).append(ticket)
             if not queue:
                 del slow[session]
+
+
+def first_to_give_way(running: Iterable[Ticket[T]]) -> Ticket[T] | None:
+    """Of the jobs that run, the one to stop when a final waits and no worker is free: the oldest interim, if any."""
+    interims = [ticket for ticket in running if ticket.rank is JobClass.INTERIM]
+    return min(interims, key=lambda ticket: ticket.since_s, default=None)

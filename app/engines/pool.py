@@ -17,8 +17,8 @@ import numpy as np
 from app.domain.audio import Pcm16k
 from app.domain.errors import ClientGone, EngineFailed, ErrorKind, Overloaded, SttError, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions
-from app.domain.ports import EngineCapabilities, EngineSession, JobClass, PoolStats
-from app.domain.scheduling import Schedule, Ticket
+from app.domain.ports import Aborted, EngineCapabilities, EngineSession, JobClass, PoolStats
+from app.domain.scheduling import Schedule, Ticket, first_to_give_way
 from app.domain.transcript import Hypothesis, LanguageGuess
 from app.engines import wire
 from app.engines.cpu import plan_workers, usable_cores
@@ -185,6 +185,7 @@ class ProcessPool:
         job.ticket = self._schedule.add(job, session.number, job_class, time.monotonic())
         session.jobs.add(job)
         self._dispatch()
+        self._make_room()
         try:
             reply = _unwrap(await job.done)
         except SttError as error:
@@ -205,6 +206,8 @@ class ProcessPool:
 
     def _dispatch(self) -> None:
         now_s = time.monotonic()
+        for old in self._schedule.expired(now_s):
+            self._shed(old.job)
         for slot in self._crew.slots:
             if slot.worker is None or slot in self._running:
                 continue
@@ -217,6 +220,21 @@ class ProcessPool:
             job.slot = slot
             self._running[slot] = job
             slot.worker.link.send(job.header, job.pcm)
+
+    def _make_room(self) -> None:
+        """Stop interims while finals wait: one for each final beyond those that are being stopped already."""
+        stopping = sum(job.done.done() for job in self._running.values())
+        for _ in range(self._schedule.urgent() - stopping):
+            running = (job.ticket for job in self._running.values() if job.ticket is not None and not job.done.done())
+            ticket = first_to_give_way(running)
+            if ticket is None:
+                return
+            self._shed(ticket.job)
+
+    def _shed(self, job: _Job) -> None:
+        if not job.done.done():
+            self._stats.shed += 1
+            job.done.set_exception(Aborted())
 
     def _abandon(self, job: _Job) -> None:
         """Nobody waits for ``job`` any more: take it out of the queue, or make its worker stop."""

@@ -15,7 +15,7 @@ import numpy as np
 from app.domain.audio import SAMPLE_RATE
 from app.domain.errors import BadAudio, ClientGone, InvalidParameter, PayloadTooLarge, SttError
 from app.domain.options import DecodeOptions
-from app.domain.ports import EngineSession, JobClass
+from app.domain.ports import Aborted, EngineSession, JobClass
 from app.domain.stream.events import (
     Abort,
     Audio,
@@ -221,6 +221,8 @@ class LiveStream:
         try:
             decode = self._session.transcribe(job.pcm, options, job.job_class)
             hypothesis = await asyncio.wait_for(decode, DECODE_TIMEOUT_S)
+        except Aborted:
+            self.counts.dropped_jobs += 1  # an interim that gave way; newer audio will bring another one
         except (SttError, asyncio.TimeoutError) as error:
             _log.warning("live decode failed", kind=type(error).__name__)
         except Exception:  # noqa: BLE001 - whatever it was: a final that nobody answers would hold its stream for ever

@@ -17,7 +17,7 @@ import soundfile
 from app.domain.audio import Pcm16k
 from app.domain.errors import ClientGone, EngineFailed, Unavailable
 from app.domain.options import DecodeOptions
-from app.domain.ports import EngineSession, JobClass
+from app.domain.ports import Aborted, EngineSession, JobClass
 from app.domain.transcript import Hypothesis
 from app.engines.pool import ProcessPool
 
@@ -322,3 +322,33 @@ def test_weights_that_vanish_make_the_pool_unavailable_and_not_busy(tmp_path: Pa
             await pool.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_an_interim_gives_its_worker_to_a_final() -> None:
+    async def scenario(pool: ProcessPool) -> None:
+        async with pool.admit(live=True) as listener, pool.admit(live=True) as speaker:
+            long = np.concatenate([read_clip("sentences-10s.wav")] * 2)
+            slow = DecodeOptions(fit_context=False)
+            interim = asyncio.ensure_future(listener.transcribe(long, slow, JobClass.INTERIM))
+            await until(lambda: pool.stats().busy == 1)
+            final = await speaker.transcribe(read_clip("phone-number.wav"), DecodeOptions(), JobClass.FINAL)
+            assert text(final) == PHONE
+            with pytest.raises(Aborted):
+                await interim
+        assert pool.stats().shed == 1
+
+    run(scenario, workers=1)
+
+
+def test_a_short_recording_does_not_stop_an_interim() -> None:
+    async def scenario(pool: ProcessPool) -> None:
+        async with pool.admit(live=True) as listener, pool.admit() as other:
+            interim = asyncio.ensure_future(
+                listener.transcribe(read_clip("sentences-10s.wav"), DecodeOptions(), JobClass.INTERIM)
+            )
+            await until(lambda: pool.stats().busy == 1)
+            assert text(await start(other)) == PHONE
+            assert text(await interim) == SENTENCES
+        assert pool.stats().shed == 0
+
+    run(scenario, workers=1)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from app.domain.ports import JobClass
-from app.domain.scheduling import AGEING_S, Schedule
+from app.domain.scheduling import AGEING_S, INTERIM_DEADLINE_S, Schedule, first_to_give_way
 
 FINAL, SHORT, LONG, INTERIM = JobClass.FINAL, JobClass.SHORT_RECORDING, JobClass.LONG_RECORDING, JobClass.INTERIM
 
@@ -106,3 +106,30 @@ def test_drain_empties_it() -> None:
     assert [ticket.job for ticket in schedule.drain()] == ["a", "b"]
     assert len(schedule) == 0
     assert schedule.take(0.0) is None
+
+
+def test_interims_that_waited_too_long_are_dropped() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("old", 1, INTERIM, 0.0)
+    schedule.add("young", 2, INTERIM, 0.1)
+    schedule.add("final", 3, FINAL, 0.0)
+    assert schedule.expired(INTERIM_DEADLINE_S - 0.01) == []
+    assert [ticket.job for ticket in schedule.expired(INTERIM_DEADLINE_S)] == ["old"]
+    assert schedule.expired(INTERIM_DEADLINE_S) == []
+    assert drain(schedule, INTERIM_DEADLINE_S) == ["final", "young"]
+
+
+def test_only_finals_of_live_streams_are_urgent() -> None:
+    schedule: Schedule[str] = Schedule()
+    for job_class in JobClass:
+        schedule.add(job_class.name, 1, job_class, 0.0)
+    assert schedule.urgent() == 2
+
+
+def test_the_oldest_interim_gives_way_and_nothing_else() -> None:
+    schedule: Schedule[str] = Schedule()
+    final = schedule.add("final", 1, FINAL, 0.0)
+    long = schedule.add("long", 2, LONG, 0.0)
+    late, early = schedule.add("late", 3, INTERIM, 2.0), schedule.add("early", 4, INTERIM, 1.0)
+    assert first_to_give_way([final, late, early, long]) is early
+    assert first_to_give_way([final, long]) is None
