@@ -99,10 +99,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             port = self.servers[0].sockets[0].getsockname()[1]
-            print(_welcome(self._settings, port, self._notices, self._first_key), flush=True)
+            print(welcome(self._settings, port, self._notices, self._first_key), flush=True)
 
 
-def _welcome(settings: Settings, port: int, notices: tuple[str, ...], first_key: str | None) -> str:
+def welcome(settings: Settings, port: int, notices: tuple[str, ...], first_key: str | None) -> str:
+    """What is printed once the server listens: where it is, what to know, and a line that can be pasted to try it."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "localhost", "::") else settings.host  # noqa: S104 - compared, not bound
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     lines = ["", f"Whisper API {__version__} is listening on {url}", f"Documentation: {url}/docs", ""]

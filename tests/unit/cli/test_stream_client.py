@@ -203,7 +203,12 @@ def test_a_busy_server_says_when_to_come_back() -> None:
 
 @pytest.mark.parametrize(
     ("body", "reason"),
-    [(b'{"err_msg":"No."}', "No."), (b'{"message":"Not now"}', "Not now."), (b"<html>", "Not Found."), (b"[]", "Not Found.")],
+    [
+        (b'{"err_msg":"No."}', "No."),
+        (b'{"message":"Not now"}', "Not now."),
+        (b"<html>", "Not Found."),
+        (b"[]", "Not Found."),
+    ],
 )
 def test_without_the_header_the_reason_is_in_the_body_or_the_status(body: bytes, reason: str) -> None:
     said = refused(Refusal(404, {}, body))

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+
+RUNNER = CliRunner()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WHISPERAPI_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("WHISPERAPI_PORT", str(free_port()))
+
+
+def findings(status: int = 0) -> dict[str, dict[str, str]]:
+    result = RUNNER.invoke(app, ["doctor", "--json"])
+    assert result.exit_code == status, result.output
+    return {finding["check"]: finding for finding in json.loads(result.output)}
+
+
+def test_every_part_is_checked_and_a_fresh_machine_can_run() -> None:
+    found = findings()
+    assert set(found) == {"processor", "threads", "memory", "models", "database", "voice detection", "gpu", "port"}
+    assert found["processor"]["outcome"] == "ok"
+    assert found["voice detection"]["detail"] == "Silero"
+
+
+def test_a_missing_model_names_the_command_that_brings_it() -> None:
+    found = findings()["models"]
+    assert (found["outcome"], found["remedy"]) == ("warning", "whisperapi models pull base")
+
+
+def test_a_port_in_use_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("WHISPERAPI_PORT", str(taken.getsockname()[1]))
+        assert findings()["port"]["outcome"] == "warning"
+
+
+def test_too_many_threads_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHISPERAPI_WORKERS", "500")
+    assert findings()["threads"]["outcome"] == "warning"
+
+
+def test_an_unusable_database_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "not-a-database"
+    file.write_text("something else entirely " * 100)
+    monkeypatch.setenv("WHISPERAPI_DATABASE_URL", f"sqlite:///{file}")
+    found = findings(status=1)["database"]
+    assert found["outcome"] == "failure"
+    assert found["remedy"]
+
+
+def test_people_read_lines() -> None:
+    output = RUNNER.invoke(app, ["doctor"]).output
+    assert "ok       processor: has the instructions the engine needs" in output
+    assert "-> whisperapi models pull base" in output
+
+
+def test_version_is_printed() -> None:
+    from app import __version__
+
+    assert RUNNER.invoke(app, ["version"]).output.strip() == __version__
