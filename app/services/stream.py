@@ -7,6 +7,7 @@ results back, its events to the client.
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -93,6 +94,7 @@ class LiveStream:
         self._progress = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._machine = StreamMachine(options, self._loop.time())
 
     async def run(self) -> None:
@@ -203,14 +205,15 @@ class LiveStream:
     def _set_timer(self) -> None:
         """Keep one timer that is never late. One that is early costs a Tick that does nothing, ten seconds apart."""
         deadline = self._machine.deadline()
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+        if deadline is None or self._timer_at <= deadline:
             return
         if self._timer is not None:
             self._timer.cancel()
+        self._timer_at = deadline  # uvloop's handles cannot all be asked for their time
         self._timer = self._loop.call_at(deadline, self._tick)
 
     def _tick(self) -> None:
-        self._timer = None
+        self._timer_at = math.inf
         self._receive(Tick())
 
     async def _decode(self, job: DecodeJob) -> None:
