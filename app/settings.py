@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     """Live streams served at a time. More are told 429 before the upgrade."""
 
     stream_idle_timeout_s: float = Field(default=10.0, gt=0)
-    """Seconds a live stream may send neither audio nor KeepAlive before it is closed with NET-0001. Deepgram's limit is 10."""
+    """Seconds a live stream may send neither audio nor KeepAlive before it is closed with NET-0001. Deepgram allows 10."""
 
     max_body_bytes: int = Field(default=2_000_000_000, ge=1)
     """Largest upload, in bytes. Deepgram's limit is 2 GB."""

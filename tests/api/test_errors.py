@@ -1,4 +1,4 @@
-"""Every error of every route has one shape: a JSON object with ``err_code``, ``err_msg`` and ``request_id``, the latter equal
+"""Every error of every route has one shape: a JSON object with ``err_code``, ``err_msg`` and ``request_id``, which is equal
 to the header ``dg-request-id``, and the message again, in one line of ASCII, in ``dg-error`` (contract 1.3, 2.9)."""
 
 from collections.abc import Iterator

@@ -56,7 +56,7 @@ def run(scenario: Scenario, *, workers: int = 2, fork: bool | None = None) -> No
 
 async def until(condition: Callable[[], bool]) -> None:
     """Poll, since other processes tell nobody; bounded by the limit around every scenario."""
-    while not condition():  # noqa: ASYNC110  # no event exists for this
+    while not condition():  # no event exists for this
         await asyncio.sleep(0.005)
 
 
