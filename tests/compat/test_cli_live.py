@@ -91,12 +91,14 @@ def test_json_has_every_event_and_ends_with_metadata(server: RunningServer) -> N
 def test_ctrl_c_prints_what_was_said_before_it(server: RunningServer) -> None:
     command = whisperapi("stream", CLIPS / "sentences-10s.wav", "--url", server.ws_url, "--json", "--vad-events")
     with subprocess.Popen(command, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        before = [json.loads(process.stdout.readline())]
-        while before[-1]["type"] != "Results":
-            before.append(json.loads(process.stdout.readline()))
-        process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=PATIENCE_S)
+        try:
+            assert process.stdout is not None
+            while json.loads(process.stdout.readline())["type"] != "Results":
+                pass
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()  # a failed test must not wait for it
     assert (errors, process.returncode) == (b"", 130)
     last = json.loads(rest.splitlines()[-1])
     assert last["type"] == "Metadata"

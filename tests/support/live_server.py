@@ -111,7 +111,7 @@ def running(script: Script = transcribe, refusal: Refusal | None = None) -> Iter
             started.set()
             await ended.wait()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     assert started.wait(30)
     server, loop = box[0]

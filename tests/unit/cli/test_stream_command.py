@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import wave
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -204,14 +206,19 @@ def test_an_address_may_be_given_short_or_whole(recording: Path, given: str, pat
         assert urlsplit(server.request.path).path == path
 
 
-def as_process(*arguments: str, stdin: int | None = None) -> subprocess.Popen[bytes]:
+@contextmanager
+def as_process(*arguments: str, stdin: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [*PROGRAM, "stream", *arguments], env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # a failed test must not wait for it
 
 
-def slowly(recording: Path, server: LiveServer) -> subprocess.Popen[bytes]:
+def slowly(recording: Path, server: LiveServer) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Two pieces, of which the second is due after 100 s."""
     return as_process(str(recording), "--url", server.url, "--speed", "0.001")
 

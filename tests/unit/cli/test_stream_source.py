@@ -186,11 +186,11 @@ class TestPipe:
             readers.add(threading.current_thread())
             return bytes(3_200)
 
-        async def leave() -> None:
+        async def leave() -> bool:
             async with open_pipe(AudioFormat("linear16", 16_000), Pacer(0), read) as source:
                 await anext(source.pieces())
+            [reader] = readers
+            await asyncio.to_thread(reader.join, 10)
+            return reader.is_alive()
 
-        asyncio.run(leave())
-        [reader] = readers
-        reader.join(30)
-        assert not reader.is_alive()
+        assert not asyncio.run(leave())
