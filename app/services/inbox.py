@@ -48,7 +48,9 @@ class Inbox:
                 await self._taken.wait()
 
     async def take(self) -> bytes | Control:
-        """The next message, waiting for it if need be."""
+        """The next message, waiting for it if need be; where more have come already, others get their turn first."""
+        if not self._items.empty():
+            await asyncio.sleep(0)
         item = await self._items.get()
         self._waiting_bytes -= _size(item)
         self._taken.set()

@@ -142,7 +142,8 @@ class LiveStream:
                 await self._take_audio(heard or [self._no_audio()])
                 if not self._is_listening:
                     return
-                await asyncio.sleep(0)  # a client that sends a file at once must not keep all others waiting
+                if start + SLICE_BYTES < len(item):
+                    await asyncio.sleep(0)  # a client that sends a file at once must not keep all others waiting
             return
         if isinstance(item, CloseStream):
             await self._take_audio(await self._hearing.rest())
