@@ -473,6 +473,18 @@ class TestDecodes:
         assert counts.interims == sum(not result.is_final for result in results) > 2
         assert counts.finals == sum(result.is_final for result in results)
 
+    def test_an_interim_may_be_due_at_once_on_any_event_loop(self) -> None:
+        """uvloop's handle for "now" is of another kind than the one for later."""
+        uvloop = pytest.importorskip("uvloop")
+        options = StreamOptions(interim_results=True, interim_min_gap_s=0.0)
+        loop = uvloop.new_event_loop()
+        try:
+            scene = loop.run_until_complete(Scene(*cut(sound(3.0), 3200), CloseStream(), options=options).run())
+        finally:
+            loop.close()
+        assert scene.words == SPEECH.split()
+        assert scene.link.closed == (1000, "")
+
     def test_an_hour_of_silence_costs_no_engine_and_no_memory(self) -> None:
         class Forgetting(ListLink):
             async def send(self, event: object, sha256: str) -> None:
