@@ -27,8 +27,8 @@ def render_configuration() -> str:
 
 
 def render_compatibility() -> str:
-    """One row for each query parameter of ``POST /v1/listen``; Deepgram's first, then our own."""
-    rows = ["| parameter | support | how |", "| --- | --- | --- |"]
+    """One row for each query parameter of ``/v1/listen``; Deepgram's first, then our own."""
+    rows = ["| parameter | recordings | live | how |", "| --- | --- | --- | --- |"]
     rows += [_row(parameter) for parameter in sorted(PARAMETERS, key=lambda parameter: parameter.ours)]
     return "\n".join(rows)
 
@@ -39,7 +39,8 @@ GENERATED = {"configuration.md": render_configuration, "compatibility.md": rende
 def _row(parameter: Parameter) -> str:
     repeatable = " Repeatable." if parameter.repeatable else ""
     ours = " This server's own." if parameter.ours else ""
-    return f"| `{parameter.name}` | {parameter.support.value} | {parameter.note}{repeatable}{ours} |"
+    live = (parameter.live or parameter.support).value
+    return f"| `{parameter.name}` | {parameter.support.value} | {live} | {parameter.note}{repeatable}{ours} |"
 
 
 def _shown(default: Any) -> str:

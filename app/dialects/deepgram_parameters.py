@@ -15,9 +15,11 @@ class Support(str, Enum):
     SUPPORTED = "supported"
     PARTLY = "partly"
     WARNED = "warned"
-    """No effect; a use is reported in ``metadata.warnings``."""
+    """No effect; a use is reported in ``metadata.warnings`` (a live stream has no place for that: in the log)."""
     IGNORED = "ignored"
     """No effect by its nature (old names, billing, training); accepted without a word."""
+    REFUSED = "refused"
+    """A 400."""
 
 
 class Kind(str, Enum):
@@ -33,17 +35,22 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of ``POST /v1/listen``. ``ours``: not Deepgram's but this server's own."""
+    """One parameter of ``/v1/listen``. ``support`` holds for recordings, and for live streams too unless ``live`` differs.
+
+    ``ours``: not Deepgram's but this server's own.
+    """
 
     name: str
     kind: Kind
     support: Support
     note: str
+    live: Support | None = None
     repeatable: bool = False
     ours: bool = False
 
 
-_YES, _PARTLY, _WARN, _IGNORE = Support.SUPPORTED, Support.PARTLY, Support.WARNED, Support.IGNORED
+_YES, _PARTLY, _WARN = Support.SUPPORTED, Support.PARTLY, Support.WARNED
+_IGNORE, _REFUSE = Support.IGNORED, Support.REFUSED
 _BOOL, _INT, _FLOAT, _TEXT, _CHOICE = Kind.BOOL, Kind.INT, Kind.FLOAT, Kind.TEXT, Kind.CHOICE
 
 PARAMETERS: tuple[Parameter, ...] = (
@@ -52,7 +59,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("tier", _TEXT, _IGNORE, "Deprecated at Deepgram."),
     Parameter("language", _TEXT, _YES, "BCP-47; English when absent; `multi` detects and names the language at each word."),
     Parameter("language_hint", _TEXT, _WARN, "Use `detect_language` with a list of codes.", repeatable=True),
-    Parameter("detect_language", _CHOICE, _YES, "`true`, or the codes to choose from.", repeatable=True),
+    Parameter("detect_language", _CHOICE, _YES, "`true`, or the codes to choose from.", live=_IGNORE, repeatable=True),
     Parameter("encoding", _TEXT, _YES, "For headerless audio; a recognised container wins."),
     Parameter("sample_rate", _INT, _YES, "Hertz, with `encoding`."),
     Parameter("channels", _INT, _YES, "Interleaved channels of headerless audio."),
@@ -66,12 +73,12 @@ PARAMETERS: tuple[Parameter, ...] = (
         "Punctuation and paragraphs; numbers and dates stay as the model wrote them.",
     ),
     Parameter("numerals", _BOOL, _WARN, "Numbers stay as the model wrote them."),
-    Parameter("paragraphs", _BOOL, _YES, "Implies `punctuate`."),
-    Parameter("utterances", _BOOL, _YES, "Adds `results.utterances`."),
-    Parameter("utt_split", _FLOAT, _YES, "Seconds of silence that split utterances, 0.8 when absent."),
+    Parameter("paragraphs", _BOOL, _YES, "Implies `punctuate`.", live=_IGNORE),
+    Parameter("utterances", _BOOL, _YES, "Adds `results.utterances`.", live=_IGNORE),
+    Parameter("utt_split", _FLOAT, _YES, "Seconds of silence that split utterances, 0.8 when absent.", live=_IGNORE),
     Parameter("filler_words", _BOOL, _YES, "Off: `uh` and `um` are removed."),
     Parameter("profanity_filter", _BOOL, _WARN, "Words are not masked."),
-    Parameter("measurements", _BOOL, _WARN, "Units stay as spoken."),
+    Parameter("measurements", _BOOL, _WARN, "Units stay as spoken.", live=_IGNORE),
     Parameter("dictation", _BOOL, _WARN, "Spoken commands stay words."),
     Parameter("redact", _CHOICE, _WARN, "Nothing is redacted.", repeatable=True),
     Parameter("replace", _TEXT, _WARN, "Nothing is replaced.", repeatable=True),
@@ -82,29 +89,39 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("diarize_model", _TEXT, _WARN, "No `speaker` is reported; together with `diarize` it is a 400."),
     Parameter("diarize_version", _TEXT, _IGNORE, "Old."),
     Parameter("detect_entities", _BOOL, _WARN, "No `entities` are reported."),
-    Parameter("summarize", _CHOICE, _WARN, "No summary is made."),
-    Parameter("topics", _BOOL, _WARN, "No topics are found."),
-    Parameter("custom_topic", _TEXT, _WARN, "No topics are found.", repeatable=True),
-    Parameter("custom_topic_mode", _TEXT, _WARN, "No topics are found."),
-    Parameter("detect_topics", _BOOL, _WARN, "No topics are found."),
-    Parameter("intents", _BOOL, _WARN, "No intents are found."),
-    Parameter("custom_intent", _TEXT, _WARN, "No intents are found.", repeatable=True),
-    Parameter("custom_intent_mode", _TEXT, _WARN, "No intents are found."),
-    Parameter("sentiment", _BOOL, _WARN, "No sentiment is measured."),
-    Parameter("callback", _TEXT, _WARN, "The answer comes in the response itself."),
+    Parameter("summarize", _CHOICE, _WARN, "No summary is made.", live=_IGNORE),
+    Parameter("topics", _BOOL, _WARN, "No topics are found.", live=_IGNORE),
+    Parameter("custom_topic", _TEXT, _WARN, "No topics are found.", live=_IGNORE, repeatable=True),
+    Parameter("custom_topic_mode", _TEXT, _WARN, "No topics are found.", live=_IGNORE),
+    Parameter("detect_topics", _BOOL, _WARN, "No topics are found.", live=_IGNORE),
+    Parameter("intents", _BOOL, _WARN, "No intents are found.", live=_IGNORE),
+    Parameter("custom_intent", _TEXT, _WARN, "No intents are found.", live=_IGNORE, repeatable=True),
+    Parameter("custom_intent_mode", _TEXT, _WARN, "No intents are found.", live=_IGNORE),
+    Parameter("sentiment", _BOOL, _WARN, "No sentiment is measured.", live=_IGNORE),
+    Parameter("callback", _TEXT, _WARN, "The answer comes in the response itself.", live=_REFUSE),
     Parameter("callback_method", _TEXT, _WARN, "The answer comes in the response itself."),
     Parameter("extra", _TEXT, _YES, "`key:value`, echoed; at most 2048 characters.", repeatable=True),
     Parameter("tag", _TEXT, _YES, "Echoed; at most 128 characters.", repeatable=True),
     Parameter("alternatives", _TEXT, _IGNORE, "There is always one."),
     Parameter("ner", _TEXT, _IGNORE, "Old name."),
     Parameter("no_delay", _TEXT, _IGNORE, "Nothing is ever held back."),
-    Parameter("interim_results", _TEXT, _IGNORE, "Live streams only."),
-    Parameter("endpointing", _TEXT, _IGNORE, "Live streams only."),
-    Parameter("utterance_end_ms", _TEXT, _IGNORE, "Live streams only."),
-    Parameter("vad_events", _TEXT, _IGNORE, "Live streams only."),
+    Parameter("interim_results", _TEXT, _IGNORE, "Live: what is heard so far, about every second or sooner.", live=_YES),
+    Parameter(
+        "endpointing",
+        _TEXT,
+        _IGNORE,
+        "Live: milliseconds of silence that end a segment, at least 200; `false`: never.",
+        live=_YES,
+    ),
+    Parameter(
+        "utterance_end_ms", _TEXT, _IGNORE, "Live: gap after a word that sends `UtteranceEnd`, at least 1000.", live=_YES
+    ),
+    Parameter("vad_events", _TEXT, _IGNORE, "Live: sends `SpeechStarted`.", live=_YES),
     Parameter("translate", _BOOL, _YES, "Speech in any language becomes English text.", ours=True),
     Parameter("prompt", _TEXT, _YES, "Text the model is conditioned on: names, spelling, style.", ours=True),
-    Parameter("response_format", _TEXT, _YES, "`json`, or captions and plain text: `srt`, `vtt`, `text`.", ours=True),
+    Parameter(
+        "response_format", _TEXT, _YES, "`json`, or captions and plain text: `srt`, `vtt`, `text`.", live=_IGNORE, ours=True
+    ),
 )
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}

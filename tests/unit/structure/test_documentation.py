@@ -28,7 +28,7 @@ def test_every_setting_says_what_it_is_for(name: str) -> None:
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_every_query_parameter_is_on_the_compatibility_page(parameter: object) -> None:
     text = (DOCS / "compatibility.md").read_text(encoding="utf-8")
-    assert f"| `{parameter.name}` | {parameter.support.value} |" in text  # type: ignore[attr-defined]
+    assert f"| `{parameter.name}` | {parameter.support.value} | {(parameter.live or parameter.support).value} |" in text  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("page", sorted(GENERATED))
