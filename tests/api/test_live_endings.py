@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from app.engines.scripted import ScriptedEngine, ScriptedPool, say
 from tests.support.app import STATIC_KEY, Stage, staged
-from tests.support.live_talk import CLOSE, FINALIZE, RAW, converse, tone
+from tests.support.live_talk import CLOSE, FINALIZE, RAW, converse, send, tone
 
 IDLE = {"stream_idle_timeout_s": 0.3}
 
@@ -147,6 +147,26 @@ def threads() -> Callable[[], list[str]]:
     import threading
 
     return lambda: [thread.name for thread in threading.enumerate()]
+
+
+class TestShutdown:
+    def test_waits_for_streams_no_longer_than_it_may(self, tmp_path: Path) -> None:
+        never = asyncio.Event
+        pool = ScriptedPool(ScriptedEngine(say("Hello.")), delay=lambda: never().wait())
+        with staged(tmp_path, pool) as stage, stage.client.websocket_connect(f"/v1/listen?{RAW}") as socket:
+            send(socket, tone(1.0), FINALIZE, '{"type":"Configure"}')
+            assert socket.receive_json()["type"] == "ConfigureSuccess"
+            portal = stage.client.portal
+            assert portal is not None
+            portal.call(stage.app.state.services.live.drain, 0.05)
+            assert stage.app.state.services.live.active == 1
+
+    def test_of_an_idle_server_takes_no_time(self, tmp_path: Path) -> None:
+        with staged(tmp_path) as stage:
+            converse(stage.client, RAW, [CLOSE])
+            portal = stage.client.portal
+            assert portal is not None
+            portal.call(stage.app.state.services.live.drain, 0.0)
 
 
 class TestOurOwnErrors:
