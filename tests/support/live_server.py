@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +17,10 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 METADATA = {"type": "Metadata", "request_id": "r", "duration": 1.0, "channels": 1}
+
+_SILENT = logging.getLogger("tests.live_server")
+_SILENT.propagate = False
+_SILENT.addHandler(logging.NullHandler())
 
 
 def results(text: str, *, final: bool = True, channel: int = 0, channels: int = 1) -> dict[str, Any]:
@@ -93,7 +98,7 @@ async def live_server(script: Script = transcribe, refusal: Refusal | None = Non
         headers = Headers({"Content-Length": str(len(refusal.body)), "Connection": "close"} | refusal.headers)
         return Response(refusal.status, HTTPStatus(refusal.status).phrase, headers, refusal.body)
 
-    async with serve(handle, "127.0.0.1", 0, process_request=check) as server:
+    async with serve(handle, "127.0.0.1", 0, process_request=check, logger=_SILENT) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         seen.url = f"ws://127.0.0.1:{port}/v1/listen"
         yield seen
