@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import typer
@@ -44,14 +44,14 @@ def _checked_endpointing(value: str | None) -> str | None:
     raise typer.BadParameter("Give milliseconds, or `false` for none.")
 
 
-def _checked_params(values: list[str]) -> list[str]:
+def _checked_params(values: Any) -> list[str]:  # a list of strings; Python 3.10's Typer fails on a callback that says so
     for value in values:
         name, equals, _ = value.partition("=")
         if not name or not equals:
             raise typer.BadParameter(f"{value!r} is not name=value.")
         if name in _OURS:
             raise typer.BadParameter(f"{name} describes what is sent; the program sets it itself.")
-    return values
+    return list(values)
 
 
 Url = Annotated[str, typer.Option(help="Server; https and http are taken as wss and ws.", callback=_checked_url)]
