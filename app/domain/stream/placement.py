@@ -25,6 +25,10 @@ class Placement:
     overlaps_after: bool = False
 
 
+SEAM_SLACK_S = 0.1
+"""How far behind a seam the last word before it may reach: a decode stretches its last word over what it cannot make out."""
+
+
 def own_words(hypothesis: Hypothesis, place: Placement, last_word: Word | None) -> tuple[Word, ...]:
     """The words of this stretch, at stream times, not yet clamped.
 
@@ -38,7 +42,11 @@ def own_words(hypothesis: Hypothesis, place: Placement, last_word: Word | None) 
         words = [word for word in words if _middle_s(word) < edge_s]
     if place.overlaps_before and last_word is not None:
         first = 0
-        while first < len(words) and _was_said(words[first], last_word):
+        said_until_s = min(last_word.end_s, seconds(place.start) + SEAM_SLACK_S)
+        while first < len(words) and (
+            _middle_s(words[first]) <= said_until_s
+            or (words[first].start_s < last_word.end_s and same_word(words[first], last_word))
+        ):
             first += 1
         words = words[first:]
     return tuple(words)
@@ -67,7 +75,3 @@ def _shifted(words: Iterable[Word], by_s: float) -> Iterable[Word]:
 
 def _middle_s(word: Word) -> float:
     return (word.start_s + word.end_s) / 2
-
-
-def _was_said(word: Word, last: Word) -> bool:
-    return _middle_s(word) <= last.end_s or (word.start_s < last.end_s and same_word(word, last))

@@ -61,6 +61,12 @@ def test_the_same_word_at_the_edge_is_one_word_though_the_two_decodes_time_it_di
     assert texts(own_words(said, place, word("place", 0.8, 1.1))) == ["here"]
 
 
+def test_a_last_word_that_was_stretched_hides_nothing() -> None:
+    place = Placement(14_400, 16_000, 64_000, overlaps_before=True)
+    said = hypothesis([word("the", 0.0, 0.15), word("open", 0.2, 0.4), word("window", 0.4, 0.8)])
+    assert texts(own_words(said, place, word("the", 0.8, 1.6))) == ["open", "window"]
+
+
 def test_a_word_said_twice_is_two_words() -> None:
     place = Placement(16_000, 16_000, 64_000, overlaps_before=True)
     said = hypothesis([word("no", 0.15, 0.4)])

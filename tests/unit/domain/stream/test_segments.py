@@ -170,8 +170,8 @@ def test_at_a_cut_inside_speech_both_decodes_hear_the_word_at_the_seam() -> None
     player.play()
     first, second = player.asked[:2]
     edge = finals(player.events)[0].end_samples
-    assert first.start_samples + len(first.pcm) == edge + samples(0.5)
-    assert second.start_samples == edge - samples(0.5)
+    assert first.start_samples + len(first.pcm) == edge + samples(0.3)
+    assert second.start_samples == edge - samples(0.3)
 
 
 def test_pieces_of_words_heard_at_the_edges_of_an_overlap_are_not_said() -> None:
