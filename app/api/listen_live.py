@@ -46,7 +46,7 @@ async def listen_live(socket: WebSocket) -> None:
         await socket.send_denial_response(error_response(error, socket.state.request_id))
         return
     metrics.count_stream(counts.audio_s, counts.queue_s, counts.decode_s, counts.dropped_jobs, counts.lost_segments)
-    _log_work(stream, counts)
+    _log_work(stream, asked, counts)
 
 
 def _model_headers(stream: AdmittedStream) -> list[tuple[bytes, bytes]]:
@@ -102,7 +102,7 @@ class _Link:
             raise ClientGone
 
 
-def _log_work(stream: AdmittedStream, counts: StreamCounts) -> None:
+def _log_work(stream: AdmittedStream, asked: LiveRequest, counts: StreamCounts) -> None:
     _log.info(
         "stream ended",
         model=stream.model.info.name,
@@ -113,4 +113,5 @@ def _log_work(stream: AdmittedStream, counts: StreamCounts) -> None:
         lost_segments=counts.lost_segments,
         decode_s=round(counts.decode_s, 4),
         queue_s=round(counts.queue_s, 4),
+        without_effect=asked.without_effect,
     )

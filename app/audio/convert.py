@@ -14,9 +14,9 @@ from app.domain.errors import BadAudio
 Samples = NDArray[np.float32]
 """float32, shape ``(channels, n)``, at the rate of the source."""
 
-MIN_SAMPLE_RATE: Final = 1
+MIN_SAMPLE_RATE: Final = 1_000
 MAX_SAMPLE_RATE: Final = 384_000
-"""Hertz; nothing records faster, and a wrong header must not ask the resampler for the impossible."""
+"""Hertz; no speech is slower and nothing records faster. At 1 Hz a megabyte would unpack to days of samples."""
 
 _FULL_SCALE: Final = np.float32(32_768)
 _LOUDEST: Final = 1e6
@@ -33,7 +33,7 @@ def finite(samples: Samples) -> Samples:
 def check_sample_rate(sample_rate: int) -> int:
     """Return ``sample_rate`` if sound can have it, else raise ``BadAudio``; 0 is a client that did not say."""
     if sample_rate == 0:
-        raise BadAudio("Headerless audio in this encoding needs its sample rate: sample_rate, at most 384000.")
+        raise BadAudio("Headerless audio in this encoding needs its sample rate: sample_rate, 1000 to 384000.")
     if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
         raise BadAudio(f"The sample rate must lie between {MIN_SAMPLE_RATE} and {MAX_SAMPLE_RATE} Hz.")
     return sample_rate

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.dialects.deepgram_options import MAX_SAMPLE_RATE, audio_format, extra_pairs, tag_values, text_options
+from app.dialects.deepgram_options import audio_format, extra_pairs, tag_values, text_options
+from app.dialects.deepgram_parameters import PARAMETERS, Support
 from app.dialects.deepgram_query import Query
 from app.domain.errors import InvalidParameter, InvalidRequest
 from app.domain.languages import MULTI, whisper_language
@@ -12,9 +13,6 @@ from app.domain.options import LiveOptions
 from app.domain.stream.options import StreamOptions
 
 MAX_MILLISECONDS = 600_000
-
-MIN_SAMPLE_RATE = 1000
-"""Hertz. No sound that was recorded for speech is coarser, and at 1 Hz a message of kilobytes would unpack to gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +22,8 @@ class LiveRequest:
     options: LiveOptions
     tags: tuple[str, ...] = ()
     extra: tuple[tuple[str, str], ...] = ()
+    without_effect: tuple[str, ...] = ()
+    """Names of parameters that were asked for and do nothing yet, for the log."""
 
 
 def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
@@ -54,11 +54,10 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
             vad_events=query.flag("vad_events"),
         ),
     )
-    return LiveRequest(options, tag_values(query), extra_pairs(query))
+    return LiveRequest(options, tag_values(query), extra_pairs(query), _without_effect(query))
 
 
 def _check_together(query: Query) -> None:
-    query.integer("sample_rate", MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
     if (query.text("encoding") is None) != (query.text("sample_rate") is None):
         raise InvalidParameter("encoding and sample_rate must be given together", parameter="encoding")
     if "diarize_model" in query and query.flag("diarize"):
@@ -83,3 +82,8 @@ def _utterance_end(query: Query) -> float | None:
         return None
     milliseconds = query.integer("utterance_end_ms", 0, MAX_MILLISECONDS)
     return None if milliseconds is None else milliseconds / 1000
+
+
+def _without_effect(query: Query) -> tuple[str, ...]:
+    warned = (parameter for parameter in PARAMETERS if (parameter.live or parameter.support) is Support.WARNED)
+    return tuple(parameter.name for parameter in warned if query.is_used(parameter.name))

@@ -14,7 +14,10 @@ from app.domain.transcript import RequestWarning
 
 MAX_TAG_CHARACTERS = 128
 MAX_EXTRA_CHARACTERS = 2048
+MIN_SAMPLE_RATE = 1000
 MAX_SAMPLE_RATE = 384_000
+"""Hertz between which sound can be speech; at 1 Hz a megabyte would unpack to days."""
+
 RESPONSE_FORMATS = ("json", "srt", "vtt", "text")
 
 _DEFAULT_RATES = {"mulaw": 8000, "alaw": 8000, "amr-nb": 8000, "amr-wb": 16_000, "opus": 48_000, "ogg-opus": 48_000}
@@ -68,7 +71,7 @@ def _detection(query: Query) -> tuple[bool, tuple[str, ...]]:
 def audio_format(query: Query, max_channels: int) -> AudioFormat | None:
     """The declared coding of headerless audio, or None."""
     encoding = query.text("encoding")
-    rate = query.integer("sample_rate", 1, MAX_SAMPLE_RATE)
+    rate = query.integer("sample_rate", MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
     channels = query.integer("channels", 1, max_channels) or 1
     if encoding is None:
         return None

@@ -67,16 +67,16 @@ def test_values_that_are_no_sound_become_silence_and_clipping_stays() -> None:
     assert finite(odd).tolist() == [[0.0, 0.0, 0.0, np.float32(1.7), np.float32(-0.2)]]
 
 
-@pytest.mark.parametrize("rate", [0, -8_000, 384_001])
+@pytest.mark.parametrize("rate", [0, -8_000, 1, 999, 384_001])
 def test_impossible_rates_are_refused(rate: int) -> None:
     with pytest.raises(BadAudio, match="384000"):
         check_sample_rate(rate)
 
 
-@pytest.mark.parametrize("rate", [1, 8_000, 11_025, 44_100, 48_000, 384_000])
+@pytest.mark.parametrize("rate", [1_000, 8_000, 11_025, 44_100, 48_000, 384_000])
 @pytest.mark.parametrize("block", [1_000, 7_777])
 def test_resampling_in_blocks_equals_resampling_at_once(rate: int, block: int) -> None:
-    original = sweeps(48_000, seconds=1.0, channels=2)[:, : 40 if rate == 1 else None]
+    original = sweeps(48_000, seconds=1.0, channels=2)
     resampler = Resampler(rate, 2)
     pieces = [resampler.feed(original[:, at : at + block]) for at in range(0, original.shape[1], block)]
     joined = np.concatenate([*pieces, resampler.flush()], axis=1)

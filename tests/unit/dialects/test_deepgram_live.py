@@ -185,3 +185,8 @@ class TestTogether:
     def test_garbage_is_read_or_refused_with_an_error_of_ours(self, query: str) -> None:
         with suppress(SttError):
             parse(query)
+
+
+def test_what_has_no_effect_is_named_for_the_log() -> None:
+    asked = parse_live(b"diarize=true&numerals=false&keyterm=x&utterances=true&smart_format=true", 20)
+    assert asked.without_effect == ("keyterm", "diarize")
