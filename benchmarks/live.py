@@ -30,7 +30,7 @@ class StreamRecord:
     endpointing_latencies: list[float] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
-    refused: bool = False
+    sent_s: float = 0.0
 
 
 async def play(url: str, pcm16: bytes, record: StreamRecord, delay_s: float = 0.0, speed: float = 1.0) -> None:
@@ -42,8 +42,7 @@ async def play(url: str, pcm16: bytes, record: StreamRecord, delay_s: float = 0.
         started = perf_counter()
         sender = asyncio.create_task(_send(socket, pcm16, started, speed, record))
         async for text in socket:
-            sent_s = min((perf_counter() - started) * speed, len(pcm16) / 32_000)
-            _note(json.loads(text), sent_s, record, ended=sender.done())
+            _note(json.loads(text), record, ended=sender.done())
         await sender
 
 
@@ -54,19 +53,20 @@ async def _send(socket: Any, pcm16: bytes, started: float, speed: float, record:
         await asyncio.sleep(max(0.0, due - perf_counter()))
         record.lateness.append(perf_counter() - due)
         await socket.send(pcm16[index : index + step])
+        record.sent_s = (index + step) / 32_000
     await socket.send('{"type":"CloseStream"}')
 
 
-def _note(message: dict[str, Any], sent_s: float, record: StreamRecord, *, ended: bool) -> None:
+def _note(message: dict[str, Any], record: StreamRecord, *, ended: bool) -> None:
     if message["type"] != "Results":
         return
     words = message["channel"]["alternatives"][0]["words"]
     if message["is_final"]:
         record.words += [word["word"] for word in words]
         if message["speech_final"] and words and not ended:
-            record.endpointing_latencies.append(sent_s - words[-1]["end"])
+            record.endpointing_latencies.append(record.sent_s - words[-1]["end"])
     elif words:
-        record.interim_latencies.append(sent_s - message["start"] - message["duration"])
+        record.interim_latencies.append(record.sent_s - message["start"] - message["duration"])
 
 
 def linear16(pcm: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
