@@ -18,7 +18,8 @@ from websockets.asyncio.client import connect
 
 from benchmarks.harness import API_KEY
 
-CHUNK_S = 0.1
+CHUNK_S = 0.05
+"""Seconds of audio in one message: what LiveKit sends (contract 6.1)."""
 ENDPOINTING_MS = 300
 
 
