@@ -224,6 +224,10 @@ class ScriptedVad:
         """A stream at position 0."""
         return _ScriptedVadStream(self._speech, self.window_samples)
 
+    def feed_all(self, pieces: Sequence[tuple[VadStream, Pcm16k]]) -> list[NDArray[np.float32]]:
+        """See the port."""
+        return [stream.feed(pcm) for stream, pcm in pieces]
+
     def score(self, pcm: Pcm16k) -> NDArray[np.float32]:
         """See the port."""
         missing = -pcm.size % self.window_samples

@@ -22,8 +22,9 @@ from app.engines.audio_ctx import FULL_CONTEXT, fitted_frames
 from app.engines.ggml_file import weights_problem
 from app.engines.tokens import UNSPACED_LANGUAGES, Token, TokenSegment, build_segments
 
-# Waiting OpenMP threads must sleep, not spin; the library reads this once, while it is loaded. See workers.start_process.
+# Waiting OpenMP threads must not spin for long; the library reads this once, while it is loaded. See workers.THREAD_WAITING.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import _pywhispercpp as binding
 
 log = logging.getLogger("whisperapi.engine")

@@ -31,6 +31,16 @@ FORKED_ABORT_S = 0.05
 window at base dimensions is one step of 1.2 s; killing the worker and forking another takes about 20 ms. With 0.25 here the
 final of a live stream waited longer for an interim in its way: p90 335 instead of 260 ms beyond endpointing."""
 
+THREAD_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
+"""How the engine's OpenMP threads wait for each other: asleep, after spinning for a few microseconds. Seconds for 56 s of talk
+at base dimensions with two threads, 2026-11-20, while other programs kept none / one / both of the two cores busy:
+
+    the library's default (long spinning)     4.9 / 11.8 / 27 s for 10 s of audio in an earlier measurement
+    asleep at once (PASSIVE alone)            6.5 /  8.3 / 10.1
+    1000 turns, then asleep                   4.9 /  9.5 / 10.2
+    10000 turns                               5.3 / 18.4 / -
+"""
+
 SPAWNED_ABORT_S = 10.0
 """The same where a new worker has to load the weights again."""
 
@@ -164,11 +174,10 @@ class Launcher(Protocol):
 def start_process(command: list[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start a worker process in a session of its own, its standard input a socket; returns the server's end.
 
-    Its OpenMP threads sleep while they wait for each other: with the library's default, spinning, a 10 s clip took 27 s
-    instead of 0.9 s while another program used the cores. NumPy's BLAS must not start threads before the nursery forks.
+    NumPy's BLAS must not start threads before the nursery forks.
     """
     ours, theirs = socket.socketpair()
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, **THREAD_WAITING, "OPENBLAS_NUM_THREADS": "1"}
     try:
         with theirs:
             process = subprocess.Popen(command, stdin=theirs.fileno(), env=environment, start_new_session=True)
