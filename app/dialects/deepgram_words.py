@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from app.domain.languages import NO_SPACE_LANGUAGES
+from app.domain.languages import word_space
 from app.domain.text.forms import bare_form
 from app.domain.text.utterances import Paragraph, split_paragraphs, split_utterances
 from app.domain.transcript import Word
@@ -24,7 +24,7 @@ class WordRenderer:
         self._language = language
         self._punctuated = punctuated
         self._tag_language = tag_language
-        self._space = "" if language in NO_SPACE_LANGUAGES else " "
+        self._space = word_space(language)
 
     def text(self, words: Sequence[Word]) -> str:
         """The words joined, in the form that was asked for."""

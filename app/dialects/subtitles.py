@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.domain.languages import NO_SPACE_LANGUAGES
+from app.domain.languages import word_space
 from app.domain.text.forms import ends_sentence
 from app.domain.transcript import Channel, Transcript, Word
 
@@ -81,7 +81,7 @@ def _cue(group: list[Word], language: str) -> Cue:
 
 
 def _join(words: Iterable[Word], language: str) -> str:
-    return ("" if language in NO_SPACE_LANGUAGES else " ").join(word.text for word in words)
+    return word_space(language).join(word.text for word in words)
 
 
 def _clock(milliseconds: int, point: str) -> str:

@@ -39,7 +39,7 @@ WHISPER_LANGUAGES = tuple(code for code in LANGUAGES if code != "yue")
 WHISPER_V3_LANGUAGES = tuple(LANGUAGES)
 """All 100: large-v3 and its turbo added Cantonese, as the last token."""
 
-NO_SPACE_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+NO_SPACE_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "km", "yue"})
 """Languages written without spaces between words: their words are split by character."""
 
 _ALIASES = MappingProxyType({"nb": "no", "fil": "tl", "iw": "he", "jv": "jw"})
@@ -74,3 +74,8 @@ def known_code(code: str, known: Collection[str]) -> str | None:
 def language_name(code: str) -> str:
     """English name of a code, or the code itself where there is none."""
     return LANGUAGES.get(code, code)
+
+
+def word_space(code: str) -> str:
+    """What stands between the words of a language: a space, or nothing (contract 2.6)."""
+    return "" if code in NO_SPACE_LANGUAGES else " "

@@ -13,11 +13,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from app.domain.languages import NO_SPACE_LANGUAGES, word_space
 from app.domain.transcript import Segment, Word
 from app.engines.word_times import Measured, place_words
-
-UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "km", "yue"})
-"""Written without spaces between words: their words are groups of characters, joined without a space."""
 
 _ARTEFACTS = re.compile(
     r"[\[【][^\[\]【】]{0,80}(?:[\]】]|$)"  # [BLANK_AUDIO], [Music], also when the closing bracket never came
@@ -73,7 +71,7 @@ class _Char:
 
 def join_words(words: Iterable[Word], language: str) -> str:
     """The text of ``words``: separated by single spaces, or not at all in a language written without them."""
-    return ("" if language in UNSPACED_LANGUAGES else " ").join(word.text for word in words)
+    return word_space(language).join(word.text for word in words)
 
 
 def build_segments(raw: Sequence[TokenSegment], language: str, end_of_text: int, duration_s: float) -> tuple[Segment, ...]:
@@ -111,7 +109,7 @@ def build_words(tokens: Sequence[Token], language: str, start_s: float, end_s: f
     its letters: how sure the model is of a comma says nothing about the word before it.
     """
     chars = _without_artefacts(_characters(tokens))
-    groups = _attach_punctuation(_split(chars, language in UNSPACED_LANGUAGES))
+    groups = _attach_punctuation(_split(chars, language in NO_SPACE_LANGUAGES))
     spoken = [_spoken(group, tokens) for group in groups]
     spans = place_words([_measured(group, sources) for group, sources in zip(groups, spoken, strict=True)], start_s, end_s)
     return tuple(

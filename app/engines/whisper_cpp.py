@@ -15,12 +15,13 @@ import numpy as np
 from app.domain.audio import SAMPLE_RATE, Pcm16k, seconds
 from app.domain.errors import EngineFailed, Unavailable, UnsupportedModel
 from app.domain.guards import cut_loops, drop_hopeless, find_doubts
+from app.domain.languages import word_space
 from app.domain.options import DecodeOptions
 from app.domain.ports import Aborted, EngineCapabilities
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment
 from app.engines.audio_ctx import FULL_CONTEXT, fitted_frames
 from app.engines.ggml_file import weights_problem
-from app.engines.tokens import UNSPACED_LANGUAGES, Token, TokenSegment, build_segments
+from app.engines.tokens import Token, TokenSegment, build_segments
 
 # Waiting OpenMP threads must not spin for long; the library reads this once, while it is loaded. See workers.THREAD_WAITING.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -106,7 +107,7 @@ class WhisperCppEngine:
                 attempt = _Pass(FULL_CONTEXT, "", options.temperature_fallback)
                 segments = self._decode(samples, duration_s, language, options, attempt, should_abort)
                 retries = 1
-            segments = cut_loops(drop_hopeless(segments), "" if language in UNSPACED_LANGUAGES else " ")
+            segments = cut_loops(drop_hopeless(segments), word_space(language))
         return Hypothesis(segments, language, decode_s=time.perf_counter() - started, retries=retries)
 
     def detect_language(self, pcm: Pcm16k, among: tuple[str, ...] = ()) -> tuple[LanguageGuess, ...]:

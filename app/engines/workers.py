@@ -32,8 +32,8 @@ window at base dimensions is one step of 1.2 s; killing the worker and forking a
 final of a live stream waited longer for an interim in its way: p90 335 instead of 260 ms beyond endpointing."""
 
 THREAD_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
-"""How the engine's OpenMP threads wait for each other: asleep, after spinning for a few microseconds. Seconds for 56 s of talk
-at base dimensions with two threads, 2026-11-20, while other programs kept none / one / both of the two cores busy:
+"""How the engine's OpenMP threads wait for each other: asleep, after a few microseconds of spinning. Seconds for 56 s of
+talk at base dimensions with two threads, 2026-11-20, while other programs kept none / one / both of the two cores busy:
 
     the library's default (long spinning)     4.9 / 11.8 / 27 s for 10 s of audio in an earlier measurement
     asleep at once (PASSIVE alone)            6.5 /  8.3 / 10.1
