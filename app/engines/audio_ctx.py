@@ -28,8 +28,8 @@ full context, word error rate, decode seconds in all (on a busy machine):
 FLOOR_FRAMES = 256
 """Frames at least, 5 s: 0.19 s at base dimensions, against 0.37 s with 512, which every short answer of a live speaker would
 wait for. The 109 pieces above, and 72 pieces cut as a live stream cuts them, have the words of the full context with both.
-Whisper's own weights learnt on 1500 frames and are known to loop far below: such results are found (``domain/guards.py``) and
-decoded again with all of it."""
+Whisper's own weights learnt on 1500 frames and are known to loop far below: such results are found (``domain/guards.py``),
+and decoded again with all of it."""
 
 
 def fitted_frames(duration_s: float) -> int:
