@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     upload_idle_timeout_s: float = Field(default=30.0, gt=0)
     """Seconds an upload may stand still before it is ended with 408."""
 
+    upload_timeout_s: float = Field(default=900.0, gt=0)
+    """Seconds a whole upload may take before it is ended with 408: it holds a permit meanwhile. 2 GB need 18 Mbit/s."""
+
     request_timeout_s: float = Field(default=1200.0, gt=0)
     """Seconds one recording may take to transcribe before it is ended with 504. Deepgram gives Whisper 20 minutes."""
 

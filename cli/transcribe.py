@@ -58,14 +58,14 @@ def _transcribe(
     console = Console(stderr=True)
     settings = Settings()
     configure_logging("warning", settings.log_format)
-    if model is None:
-        found, notice = ensure_default_model(settings, build_catalog(settings), console)
-        settings = settings.model_copy(update={"default_model": found.info.name})
-        if notice is not None:
-            console.print(f"NOTE: {notice}", highlight=False)
+    if model is not None:
+        settings = settings.model_copy(update={"default_model": model})
+    found, notice = ensure_default_model(settings, build_catalog(settings), console)
+    settings = settings.model_copy(update={"default_model": found.info.name, "preload_models": ()})
+    if notice is not None:
+        console.print(f"NOTE: {notice}", highlight=False)
     detect = language == "auto"
     options = TranscribeOptions(
-        model=model,
         language="en" if detect else whisper_language(language),
         detect_language=detect,
         translate=translate,

@@ -30,10 +30,11 @@ _READ_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """``max_bytes`` of a body; ``idle_timeout_s``: seconds it may stand still."""
+    """``max_bytes`` of a body; seconds it may stand still (``idle_timeout_s``) and take in all (``timeout_s``)."""
 
     max_bytes: int
     idle_timeout_s: float
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ async def _receive_plain(request: Request, limits: BodyLimits, file: BinaryIO) -
 
 
 async def _receive_form(request: Request, limits: BodyLimits, file: BinaryIO) -> None:
-    parser = MultiPartParser(request.headers, _limited(request, limits), max_files=1, max_fields=100)
+    parser = MultiPartParser(request.headers, _limited(request, limits), max_files=10, max_fields=100)
     try:
         form = await parser.parse()
     except SttError:
@@ -100,9 +101,11 @@ async def _limited(request: Request, limits: BodyLimits) -> AsyncGenerator[bytes
         raise PayloadTooLarge
     total = 0
     stream = request.stream()
+    now = asyncio.get_running_loop().time
+    end = now() + limits.timeout_s
     while True:
         try:
-            data = await asyncio.wait_for(stream.__anext__(), limits.idle_timeout_s)
+            data = await asyncio.wait_for(stream.__anext__(), min(limits.idle_timeout_s, end - now()))
         except StopAsyncIteration:
             return
         except asyncio.TimeoutError:

@@ -42,7 +42,7 @@ async def listen(
     """Send audio as the body, or ``{"url": "..."}`` as JSON."""
     created = datetime.now(timezone.utc)
     asked = parse_listen(request.scope["query_string"], settings.max_channels)
-    limits = BodyLimits(settings.max_body_bytes, settings.upload_idle_timeout_s)
+    limits = BodyLimits(settings.max_body_bytes, settings.upload_idle_timeout_s, settings.upload_timeout_s)
     with metrics.active_requests.labels("batch").track_inprogress():
         async with (
             services.transcriber.admit(asked.options) as job,

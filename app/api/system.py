@@ -23,7 +23,7 @@ async def health(request: Request, services: CurrentServices) -> Response:
         "status": "ok",
         "version": __version__,
         "default_model": services.catalog.default().info.name,
-        "models": [{"name": name, "workers": pool.workers} for name, pool in pools],
+        "models": [{"name": name, "workers": pool.stats().workers} for name, pool in pools],
         "warnings": list(notices),
     }
     return Response(orjson.dumps(body), media_type="application/json")
@@ -31,9 +31,9 @@ async def health(request: Request, services: CurrentServices) -> Response:
 
 @router.get("/ready", summary="Requests can be served")
 async def ready(services: CurrentServices) -> Response:
-    """200 once the default model's workers are up, 503 before and while the server stops."""
-    is_ready = bool(services.models.ready)
-    body = orjson.dumps({"status": "ready" if is_ready else "starting"})
+    """200 while a worker is alive, 503 before and while the server stops."""
+    is_ready = not services.stopping and any(pool.stats().workers for _, pool in services.models.ready)
+    body = orjson.dumps({"status": "ready" if is_ready else "not ready"})
     return Response(body, status_code=200 if is_ready else 503, media_type="application/json")
 
 

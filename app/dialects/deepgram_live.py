@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.dialects.deepgram_options import audio_format, extra_pairs, tag_values, text_options
+from app.dialects.deepgram_options import audio_format, extra_pairs, prompt_text, tag_values, text_options
 from app.dialects.deepgram_parameters import PARAMETERS, Support
 from app.dialects.deepgram_query import Query
 from app.domain.errors import InvalidParameter, InvalidRequest
@@ -20,7 +20,6 @@ class LiveRequest:
     """One handshake: what to do, and what the messages repeat."""
 
     options: LiveOptions
-    tags: tuple[str, ...] = ()
     extra: tuple[tuple[str, str], ...] = ()
     without_effect: tuple[str, ...] = ()
     """Names of parameters that were asked for and do nothing yet, for the log."""
@@ -33,6 +32,7 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
     """
     query = Query.parse(raw_query)
     _check_together(query)
+    tag_values(query)  # live messages have no place for them, but one that is too long is refused alike
     language = query.text("language") or "en"
     code_switching = language.lower() == MULTI
     declared = audio_format(query, max_channels)
@@ -42,7 +42,7 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
         language="en" if code_switching else whisper_language(language),
         code_switching=code_switching,
         translate=query.flag("translate"),
-        prompt=query.text("prompt") or "",
+        prompt=prompt_text(query),
         multichannel=multichannel,
         audio_format=declared,
         text=text_options(query),
@@ -54,7 +54,7 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
             vad_events=query.flag("vad_events"),
         ),
     )
-    return LiveRequest(options, tag_values(query), extra_pairs(query), _without_effect(query))
+    return LiveRequest(options, extra_pairs(query), _without_effect(query))
 
 
 def _check_together(query: Query) -> None:

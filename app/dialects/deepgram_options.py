@@ -14,6 +14,7 @@ from app.domain.transcript import RequestWarning
 
 MAX_TAG_CHARACTERS = 128
 MAX_EXTRA_CHARACTERS = 2048
+MAX_PROMPT_CHARACTERS = 1000
 MIN_SAMPLE_RATE = 1000
 MAX_SAMPLE_RATE = 384_000
 """Hertz between which sound can be speech; at 1 Hz a megabyte would unpack to days."""
@@ -47,7 +48,7 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         detect_among=among,
         code_switching=code_switching,
         translate=query.flag("translate"),
-        prompt=query.text("prompt") or "",
+        prompt=prompt_text(query),
         multichannel=query.flag("multichannel"),
         audio_format=audio_format(query, max_channels),
         text=text_options(query),
@@ -77,6 +78,14 @@ def audio_format(query: Query, max_channels: int) -> AudioFormat | None:
         return None
     encoding = query.choice("encoding", HEADERLESS_ENCODINGS, encoding)
     return AudioFormat(encoding, rate or _DEFAULT_RATES.get(encoding, 0), channels)
+
+
+def prompt_text(query: Query) -> str:
+    """Text to condition the model on. Whisper reads its last 224 tokens; splitting more into tokens would only cost time."""
+    prompt = query.text("prompt") or ""
+    if len(prompt) > MAX_PROMPT_CHARACTERS:
+        raise InvalidParameter(f"prompt: at most {MAX_PROMPT_CHARACTERS} characters are accepted", parameter="prompt")
+    return prompt
 
 
 def text_options(query: Query) -> TextOptions:

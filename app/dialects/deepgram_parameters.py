@@ -101,7 +101,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("callback", _TEXT, _WARN, "The answer comes in the response itself.", live=_REFUSE),
     Parameter("callback_method", _TEXT, _WARN, "The answer comes in the response itself."),
     Parameter("extra", _TEXT, _YES, "`key:value`, echoed; at most 2048 characters.", repeatable=True),
-    Parameter("tag", _TEXT, _YES, "Echoed; at most 128 characters.", repeatable=True),
+    Parameter("tag", _TEXT, _YES, "Echoed; at most 128 characters.", live=_IGNORE, repeatable=True),
     Parameter("alternatives", _TEXT, _IGNORE, "There is always one."),
     Parameter("ner", _TEXT, _IGNORE, "Old name."),
     Parameter("no_delay", _TEXT, _IGNORE, "Nothing is ever held back."),

@@ -10,6 +10,8 @@ from app.domain.errors import InvalidParameter, InvalidRequest
 _TRUE = frozenset({"true", "1", "yes", "on", ""})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _MAX_FIELDS = 2000
+_UNSET = "None"
+"""How the Python SDK 3 writes an option that is not set."""
 
 
 class Query:
@@ -18,7 +20,8 @@ class Query:
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
-            self._values.setdefault(name, []).append(value)
+            if value != _UNSET:
+                self._values.setdefault(name, []).append(value)
 
     @classmethod
     def parse(cls, raw: bytes) -> Query:
@@ -37,10 +40,9 @@ class Query:
         return frozenset(self._values)
 
     def text(self, name: str) -> str | None:
-        """The last value, stripped; None when absent or empty. Old SDKs write an option that is not set as ``None``."""
+        """The last value, stripped; None when absent or empty."""
         values = self._values.get(name)
-        value = values[-1].strip() if values else ""
-        return None if value in ("", "None") else value
+        return (values[-1].strip() or None) if values else None
 
     def texts(self, name: str) -> tuple[str, ...]:
         """All values, in order; a Python list's repr counts as its elements (old SDKs send those)."""
@@ -100,10 +102,11 @@ def _listed(value: str) -> list[str]:
     if not (value.startswith("[") and value.endswith("]")):
         return [value]
     try:
-        items = ast.literal_eval(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        items = [str(item) for item in ast.literal_eval(value)]
+        "".join(items).encode()  # an escape may have made half a character, which no JSON can hold
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return [value]
-    return [str(item) for item in items]
+    return items
 
 
 def _unusable(name: str, detail: str) -> InvalidParameter:

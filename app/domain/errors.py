@@ -142,7 +142,7 @@ class MethodNotAllowed(SttError):
 
 
 class PayloadTooLarge(SttError):
-    """More bytes, seconds or channels than the limits allow."""
+    """More bytes or seconds than the limits allow."""
 
     kind = ErrorKind.PAYLOAD_TOO_LARGE
     default_message = "The request is larger than this server accepts."

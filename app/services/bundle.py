@@ -22,3 +22,13 @@ class Services:
     transcriber: Transcriber
     live: LiveStreams
     fetcher: Fetcher
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server is on its way out."""
+        return self.transcriber.stopping
+
+    async def drain(self, timeout_s: float) -> None:
+        """Admit nothing more, and let live streams end in order; recordings that run are the web server's to wait for."""
+        self.transcriber.stopping = True
+        await self.live.drain(timeout_s)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import anyio.to_thread
 import numpy as np
@@ -30,6 +31,8 @@ SHORT_S = 30.0
 """The first seconds of every recording go before the rest of long ones, so that short files never wait behind them."""
 
 _FALLBACK_LANGUAGE = "en"
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -74,21 +77,21 @@ class RecordingPipeline:
     ) -> tuple[list[RecognisedChannel], float]:
         """Recognise everything: the channels in order, and the duration in seconds."""
         self._progress = on_progress
-        audio = await anyio.to_thread.run_sync(opened.__enter__)
+        with_file = ExitStack()
         try:
+            audio = await _in_thread(with_file.enter_context, opened)
             await self._recognise(audio.blocks(), multichannel)
             for channel in self._channels:
                 decoded = [await decode for decode in channel.decodes]
                 channel.result.segments = tuple(segment for segments in decoded for segment in segments)
         finally:
             await self._abandon()
-            await anyio.to_thread.run_sync(opened.__exit__, None, None, None)
+            await _in_thread(with_file.close)
         return [channel.result for channel in self._channels], seconds(self._samples)
 
     async def _recognise(self, blocks: Iterator[PcmBlock], multichannel: bool) -> None:
         while True:
-            # not abandoned on cancellation: the file must not be closed under the thread that reads it
-            chunks = await anyio.to_thread.run_sync(self._next_chunks, blocks, multichannel)
+            chunks = await _in_thread(self._next_chunks, blocks, multichannel)
             if chunks is None:
                 break
             for channel, chunk in chunks:
@@ -172,6 +175,24 @@ class RecordingPipeline:
         for decode in decodes:
             decode.cancel()
         await asyncio.gather(*decodes, return_exceptions=True)
+
+
+async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Run ``work`` in a thread; when cancelled, wait for its end first.
+
+    A file must not be closed under the thread that reads it: libav and libsndfile then crash the process.
+    """
+    running = asyncio.ensure_future(anyio.to_thread.run_sync(work, *arguments))
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as request:  # noqa: PERF203 - a cancel is what the loop is for
+            cancelled = request
+    if cancelled is not None:
+        running.exception()  # nobody else will ask for it
+        raise cancelled
+    return running.result()
 
 
 def _shifted(segment: Segment, by_s: float) -> Segment:

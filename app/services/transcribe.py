@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import BinaryIO
 
 from app.domain.audio import AudioLimits
-from app.domain.errors import DecodeTimeout, InvalidParameter, UnsupportedModel
+from app.domain.errors import DecodeTimeout, InvalidParameter, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions, TranscribeOptions
 from app.domain.ports import AudioDecoder, EnginePool, EngineSession, InstalledModel, Vad
 from app.domain.text.fillers import without_fillers
@@ -43,6 +43,8 @@ class Transcriber:
         timeout_s: float,
         defaults: DecodingDefaults,
     ) -> None:
+        self.stopping = False
+        """Set once: from then on nothing is admitted."""
         self._decoder = decoder
         self._vad = vad
         self._catalog = catalog
@@ -58,6 +60,8 @@ class Transcriber:
         Raises ``UnsupportedModel`` or ``InvalidParameter`` for what cannot be done, ``Overloaded`` or ``Unavailable`` for
         what cannot be done now.
         """
+        if self.stopping:
+            raise Unavailable
         wanted = None if options.detect_language or options.code_switching else options.language
         resolution = self._catalog.resolve(options.model, wanted)
         model = resolution.model

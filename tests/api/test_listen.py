@@ -60,6 +60,10 @@ class TestBodies:
         assert answer.status_code == 200
         assert answer.json()["metadata"]["sha256"] == hashlib.sha256(CLIP).hexdigest()
 
+    def test_of_several_files_the_first_counts(self, stage: Stage) -> None:
+        answer = stage.client.post("/v1/listen", files=[("a", ("a.wav", CLIP)), ("b", ("b.wav", b"other"))])
+        assert answer.json()["metadata"]["sha256"] == hashlib.sha256(CLIP).hexdigest()
+
     def test_a_form_without_a_file_is_refused(self, stage: Stage) -> None:
         answer = stage.client.post("/v1/listen", files={"name": (None, "value")})
         assert answer.status_code == 400
@@ -248,6 +252,16 @@ class TestUploads:
         with staged(tmp_path, upload_idle_timeout_s=0.05) as stage:
             answer = asyncio.run(call(stage.app, stuck))
         assert (answer.status, json.loads(answer.body)["err_code"]) == (408, "SLOW_UPLOAD")
+
+    def test_an_upload_that_trickles_is_ended_too(self, tmp_path: Path) -> None:
+        async def trickle() -> AsyncIterator[Message]:
+            while True:
+                yield body(b"x", more=True)
+                await asyncio.sleep(0.01)
+
+        with staged(tmp_path, upload_timeout_s=0.1) as stage:
+            answer = asyncio.run(asyncio.wait_for(call(stage.app, trickle), 30))
+        assert (answer.status, stage.pool.admitted) == (408, 0)
 
     def test_a_client_gone_in_mid_upload_leaves_nothing_behind(self, tmp_path: Path) -> None:
         async def leaving() -> AsyncIterator[Message]:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from app.engines.scripted import ScriptedPool
 from tests.support.app import Stage, staged
 
 CLIP = (Path(__file__).parents[1] / "audio" / "hello-world.wav").read_bytes()
@@ -54,6 +55,16 @@ def test_health_says_which_model_serves_and_what_is_wrong_with_that(stage: Stage
 
 def test_ready_while_a_model_is_up(stage: Stage) -> None:
     assert stage.client.get("/ready").status_code == 200
+
+
+def test_not_ready_without_a_worker_or_while_stopping(tmp_path: Path) -> None:
+    with staged(tmp_path, ScriptedPool(workers=0)) as stage:
+        assert stage.client.get("/ready").status_code == 503
+    with staged(tmp_path) as stage:
+        stage.app.state.services.transcriber.stopping = True
+        assert stage.client.get("/ready").status_code == 503
+        answer = stage.client.post("/v1/listen", content=CLIP)
+        assert (answer.status_code, answer.json()["err_code"]) == (503, "Service Unavailable")
 
 
 def test_metrics_count_requests_and_audio(stage: Stage) -> None:

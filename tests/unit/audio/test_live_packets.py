@@ -54,7 +54,7 @@ class TestOpusPackets:
 
 
 class TestTelephony:
-    @pytest.mark.skipif(sys.version_info < (3, 11), reason="the FFmpeg of PyAV 17, the last for Python 3.10, needs Speex headers")
+    @pytest.mark.skipif(sys.version_info < (3, 11), reason="PyAV 17, the last for Python 3.10, needs Speex headers")
     def test_speex_frames_have_20_ms(self) -> None:
         assert decoded([SPEEX_SILENCE] * 3, AudioFormat("speex", 8000)).shape[1] == pytest.approx(960, abs=1)
 

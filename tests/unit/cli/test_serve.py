@@ -48,7 +48,7 @@ class TestWelcome:
         assert "Authorization" not in welcome(Settings(_env_file=None, auth=False), 7860, (), None)
 
     @pytest.mark.parametrize(
-        ("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::1", "[::1]"), ("10.1.2.3", "10.1.2.3")]
+        ("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("10.1.2.3", "10.1.2.3")]
     )
     def test_the_address_can_be_pasted(self, host: str, shown: str) -> None:
         assert f"http://{shown}:80/" in welcome(Settings(_env_file=None, host=host), 80, (), None)

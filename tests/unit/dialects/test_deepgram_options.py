@@ -130,4 +130,18 @@ def test_names_are_unique() -> None:
 
 
 def test_an_option_that_old_sdks_leave_unset_is_absent() -> None:
-    assert parse("model=None&language=None").options.model is None
+    asked = parse("model=None&language=None&punctuate=None&redact=None&tag=None&keyterm=None")
+    assert asked.options.model is None
+    assert not asked.options.text.punctuate
+    assert (asked.options.warnings, asked.tags) == ((), ())
+
+
+@pytest.mark.parametrize("value", ["[{[]:1}]", "['%5cud800']", "[1,", "[[[[", "{1}"])
+def test_what_only_looks_like_a_list_is_a_value(value: str) -> None:
+    assert parse(f"tag={value}").tags == (value.replace("%5c", "\\"),)
+
+
+def test_a_prompt_is_no_longer_than_what_a_model_reads() -> None:
+    assert parse("prompt=" + "x" * 1000).options.prompt
+    with pytest.raises(InvalidParameter):
+        parse("prompt=" + "x" * 1001)

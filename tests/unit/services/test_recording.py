@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -123,3 +124,38 @@ def test_a_channel_without_speech_has_no_detected_language() -> None:
 def test_channels_are_mixed_unless_they_are_to_be_heard_apart() -> None:
     assert len(run(ScriptedPool(), Audio(20, channels=3), ScriptedVad())[0]) == 1
     assert len(run(ScriptedPool(), Audio(20, channels=3), ScriptedVad(), multichannel=True)[0]) == 3
+
+
+def test_a_file_is_never_closed_under_the_thread_that_reads_it() -> None:
+    happened: list[str] = []
+    reading, go_on = threading.Event(), threading.Event()
+
+    class SlowAudio(Audio):
+        def blocks(self) -> Iterator[PcmBlock]:
+            reading.set()
+            go_on.wait(10)
+            happened.append("read")
+            yield np.zeros((1, 16_000), np.float32)
+
+    @contextmanager
+    def opened() -> Iterator[Audio]:
+        yield SlowAudio(10)
+        happened.append("closed")
+
+    async def scenario() -> None:
+        pool = ScriptedPool()
+        async with pool.admit() as session:
+            pipeline = RecordingPipeline(ScriptedVad(), session, DecodeOptions(), in_flight=3)
+            work = asyncio.ensure_future(pipeline.run(opened(), multichannel=False, on_progress=None))
+            await asyncio.get_running_loop().run_in_executor(None, reading.wait)
+            work.cancel()
+            await asyncio.sleep(0)
+            work.cancel()  # impatience changes nothing
+            await asyncio.sleep(0)
+            assert happened == []
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await work
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert happened == ["read", "closed"]
