@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 
 import models
@@ -20,7 +21,9 @@ from app.settings import Settings
 from app.telemetry import configure_logging
 from app.wiring import build_accounts, build_catalog, start_services
 from cli.failures import plain_failures
+from cli.garbage import keep_collections_short
 from cli.models import ensure_default_model
+from cli.websocket_protocol import WebSocketProtocol
 
 SAMPLE = Path(models.__file__).parent / "hello-world.wav"
 """A clip that comes with the program, so that the first request needs nothing else."""
@@ -75,20 +78,7 @@ class _Server(uvicorn.Server):
         self._notices = notices
         self._first_key = first_key
         self._app = create_app(settings, start_services, notices)
-        super().__init__(
-            uvicorn.Config(
-                self._app,
-                host=settings.host,
-                port=settings.port,
-                http="httptools",
-                ws="wsproto",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE_S,
-                timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s)),
-            )
-        )
+        super().__init__(server_config(self._app, settings))
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         # before uvicorn closes the connections: live clients get their last finals first (contract 3.6)
@@ -98,8 +88,26 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            keep_collections_short()
             port = self.servers[0].sockets[0].getsockname()[1]
             print(welcome(self._settings, port, self._notices, self._first_key), flush=True)
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves ``app``."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        ws=WebSocketProtocol,
+        ws_per_message_deflate=False,  # sound does not get smaller by it, and each message would be unpacked in vain
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s)),
+    )
 
 
 def welcome(settings: Settings, port: int, notices: tuple[str, ...], first_key: str | None) -> str:

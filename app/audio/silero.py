@@ -9,12 +9,13 @@ and even with two seconds of warm-up some probabilities were wrong by 0.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from app.audio.onnx_tensors import networks
 
 Floats = NDArray[np.float32]
 
@@ -24,15 +25,23 @@ CONTEXT_SAMPLES = 64
 
 _HIDDEN = 128
 _FFT, _HOP, _PADDING = 256, 128, 64
-_CONV_STRIDES = (1, 2, 2, 1)
+_HALF = _FFT // 2
+_FRAMES = 4
+"""Frames of the spectrum in one window."""
+
+_THREADED_PRODUCT = 1 << 18
+"""Multiplications at which OpenBLAS starts threads for a matrix product (9216 with a vector). They spin while they wait: on
+a busy machine two minutes took 0.4 to 3.1 s with them. So no product here reaches it."""
+
 _GATE_BLOCKS = 8
-"""Matrix products are cut so that none reaches the size at which OpenBLAS starts threads: 2**18 multiplications with a
-matrix, 9216 with a vector. Its threads spin while they wait: on a busy machine two minutes took 0.4 to 3.1 s with them."""
+_GATE_ROWS = (_THREADED_PRODUCT - 1) // (_HIDDEN * 4 * _HIDDEN // _GATE_BLOCKS)
+_WINDOWS_AT_ONCE = 32
+"""Bounds the memory of a long piece, and keeps what a group needs inside the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class SileroState:
-    """What the LSTM remembers: hidden and cell values, shape ``(128,)`` each."""
+    """What the LSTM remembers: hidden and cell values, shape ``(128,)`` each; a row per stream where several go together."""
 
     hidden: Floats
     cell: Floats
@@ -50,17 +59,25 @@ class SileroNetwork:
         """Read the weights. Raises ``ValueError`` when the file does not hold the network this module knows."""
         try:
             weights = _network_at_16k(onnx)
-            basis = weights["stft.forward_basis_buffer"].reshape(2 * (_FFT // 2 + 1), _FFT)
-            self._basis = np.ascontiguousarray(basis.T)
+            basis = weights["stft.forward_basis_buffer"].reshape(2, _HALF + 1, _FFT)
+            self._cosines, self._sines = _folded(basis)
+            # Of the four positions one is left for the last two layers: taps that would only meet padding are left out.
+            taps = (slice(0, 3), slice(0, 3), slice(1, 3), slice(1, 2))
             self._convolutions = [
-                (_as_matrix(weights[f"encoder.{layer}.reparam_conv.weight"]), weights[f"encoder.{layer}.reparam_conv.bias"])
-                for layer in range(len(_CONV_STRIDES))
+                (
+                    _as_matrix(weights[f"encoder.{layer}.reparam_conv.weight"][:, :, met]),
+                    weights[f"encoder.{layer}.reparam_conv.bias"],
+                )
+                for layer, met in enumerate(taps)
             ]
             # sigmoid(x) = tanh(x / 2) / 2 + 1/2: with three of the gates halved here, one tanh serves all four.
             halves = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), _HIDDEN)[:, None]
             shape = (_GATE_BLOCKS, 4 * _HIDDEN // _GATE_BLOCKS, _HIDDEN)
-            self._input_gates = np.ascontiguousarray((weights["decoder.rnn.weight_ih"] * halves).reshape(shape))
-            self._recurrent_gates = np.ascontiguousarray((weights["decoder.rnn.weight_hh"] * halves).reshape(shape))
+            recurrent = (weights["decoder.rnn.weight_hh"] * halves).reshape(shape)
+            self._recurrent_gates = np.ascontiguousarray(recurrent)
+            self._recurrent_columns = np.ascontiguousarray(recurrent.transpose(0, 2, 1))
+            entering = (weights["decoder.rnn.weight_ih"] * halves).reshape(shape)
+            self._input_columns = np.ascontiguousarray(entering.transpose(0, 2, 1))
             self._gate_bias = (weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]) * halves[:, 0]
             self._output = weights["decoder.decoder.2.weight"].reshape(_HIDDEN)
             self._output_bias = weights["decoder.decoder.2.bias"].reshape(())
@@ -69,25 +86,74 @@ class SileroNetwork:
 
     def probabilities(self, windows: Floats, state: SileroState) -> tuple[Floats, SileroState]:
         """Speech probability of consecutive windows, shape ``(k, 64 + 512)`` -> ``(k,)``, and the state after them."""
-        gates = np.matmul(self._input_gates, self._encode(windows)[:, None, :, None]).reshape(len(windows), -1)
-        hidden, after = self._remember(gates + self._gate_bias, state)
+        hidden, after = self._remember(self._gates(windows), state)
+        return self._spoken(hidden), after
+
+    def joint_probabilities(
+        self, windows: Floats, streams_at: Sequence[int], states: SileroState
+    ) -> tuple[Floats, SileroState]:
+        """The same for several streams, stepped together: ``(k, 64 + 512)`` -> ``(k,)``, and the states after them.
+
+        ``windows``: the first of every stream, then the second of every stream that has one, and so on; streams with more
+        windows stand before those with fewer. ``streams_at``: how many streams have a first window, a second one, ... (they
+        add up to k). ``states``: one row per stream, shape ``(streams, 128)``.
+        """
+        gates = self._gates(windows)
+        hidden, cell = states.hidden.copy(), states.cell.copy()
+        history = np.empty((len(gates), _HIDDEN), np.float32)
+        begin = 0
+        for count in streams_at:
+            gate = _gate_product(hidden[:count], self._recurrent_columns)
+            gate += gates[begin : begin + count]
+            let_in, keep, candidate, let_out = _opened(gate)
+            cell[:count] = keep * cell[:count] + let_in * candidate
+            hidden[:count] = let_out * np.tanh(cell[:count])
+            history[begin : begin + count] = hidden[:count]
+            begin += count
+        return self._spoken(history), SileroState(hidden, cell)
+
+    def _gates(self, windows: Floats) -> Floats:
+        """What each window adds to the gates, ``(k, 576)`` -> ``(k, 512)``."""
+        gates = np.empty((len(windows), 4 * _HIDDEN), np.float32)
+        for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
+            features = self._encode(windows[begin : begin + _WINDOWS_AT_ONCE])
+            gates[begin : begin + len(features)] = _gate_product(features, self._input_columns)
+        gates += self._gate_bias
+        return gates
+
+    def _spoken(self, hidden: Floats) -> Floats:
         logits = np.maximum(hidden, 0) @ self._output + self._output_bias
-        return 1 / (1 + np.exp(-logits)), after
+        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
     def _encode(self, windows: Floats) -> Floats:
         """Features of each window by itself, ``(k, 576)`` -> ``(k, 128)``."""
         count = len(windows)
+        (first, bias), (second, second_bias), (third, third_bias), (fourth, fourth_bias) = self._convolutions
+        values = np.zeros((count, _FRAMES + 2, _HALF + 1), np.float32)  # with a border: np.pad takes 20 us a call
+        self._spectrum(windows, out=values[:, 1:-1])
+        layer = _row_product(_triples(values, 1), first, 4) + bias
+        values = np.zeros((count, _FRAMES + 2, layer.shape[1]), np.float32)
+        np.maximum(layer.reshape(count, _FRAMES, -1), 0, out=values[:, 1:-1])
+        layer = np.maximum(_row_product(_triples(values, 2), second, 2) + second_bias, 0)
+        layer = np.maximum(_row_product(layer.reshape(count, -1), third, 1) + third_bias, 0)
+        features: Floats = np.maximum(_row_product(layer, fourth, 1) + fourth_bias, 0)
+        return features
+
+    def _spectrum(self, windows: Floats, out: Floats) -> None:
+        """Magnitudes, ``(k, 576)`` -> ``(k, 4, 129)``. Cosines are even and sines odd: half the multiplications do."""
+        count = len(windows)
         padded = np.concatenate([windows, windows[:, -2 : -2 - _PADDING : -1]], axis=1)
-        frames = sliding_window_view(padded, _FFT, axis=1)[:, ::_HOP]
-        spectrum = (frames.reshape(2 * count, 2, _FFT) @ self._basis).reshape(count, 4, -1)
-        half = spectrum.shape[2] // 2
-        values = np.sqrt(spectrum[:, :, :half] ** 2 + spectrum[:, :, half:] ** 2)
-        for (matrix, bias), stride in zip(self._convolutions, _CONV_STRIDES, strict=True):
-            bordered = np.zeros((count, values.shape[1] + 2, values.shape[2]), np.float32)  # np.pad takes 20 us a call
-            bordered[:, 1:-1] = values
-            triples = sliding_window_view(bordered, 3, axis=1)[:, ::stride].transpose(0, 1, 3, 2)
-            values = np.maximum(triples.reshape(count, triples.shape[1], -1) @ matrix + bias, 0)
-        return np.asarray(values[:, 0], np.float32)
+        frames: Floats = np.ndarray((count, _FRAMES, _FFT), np.float32, padded, strides=(*padded.strides[:1], 4 * _HOP, 4))
+        mirrored = frames[:, :, :_HALF:-1]
+        even = frames[:, :, : _HALF + 1].copy()
+        odd = even[:, :, 1:_HALF] - mirrored
+        even[:, :, 1:_HALF] += mirrored
+        real = _row_product(even.reshape(_FRAMES * count, -1), self._cosines, 4)
+        imaginary = _row_product(odd.reshape(_FRAMES * count, -1), self._sines, 4)
+        real *= real
+        imaginary *= imaginary
+        real += imaginary
+        np.sqrt(real.reshape(count, _FRAMES, -1), out=out)
 
     def _remember(self, gates: Floats, state: SileroState) -> tuple[Floats, SileroState]:
         """Step the LSTM: gate inputs ``(k, 512)`` -> hidden values after each window ``(k, 128)``."""
@@ -96,106 +162,72 @@ class SileroNetwork:
         for step, inputs in enumerate(gates):
             gate = np.matmul(self._recurrent_gates, hidden).reshape(-1)
             gate += inputs
-            np.tanh(gate, out=gate)
-            for sigmoid in (gate[: 2 * _HIDDEN], gate[3 * _HIDDEN :]):
-                sigmoid += 1
-                sigmoid *= 0.5
-            let_in, keep, candidate, let_out = gate.reshape(4, _HIDDEN)
+            let_in, keep, candidate, let_out = _opened(gate)
             cell = keep * cell + let_in * candidate
             hidden = let_out * np.tanh(cell)
             history[step] = hidden
         return history, SileroState(hidden, cell)
 
 
+def _opened(gate: Floats) -> Floats:
+    """Activate gates in place, ``(4 * 128,)`` or ``(n, 4 * 128)``; returns them with the four kinds first."""
+    np.tanh(gate, out=gate)
+    for sigmoid in (gate[..., : 2 * _HIDDEN], gate[..., 3 * _HIDDEN :]):
+        sigmoid += 1
+        sigmoid *= 0.5
+    return np.moveaxis(gate.reshape(*gate.shape[:-1], 4, _HIDDEN), -2, 0)
+
+
+def _row_product(rows: Floats, matrix: Floats, step: int) -> Floats:
+    """``rows @ matrix`` in blocks of as many rows as stay below the threads of OpenBLAS, in multiples of ``step``."""
+    inner, outer = matrix.shape
+    block = max(1, (_THREADED_PRODUCT - 1) // (inner * outer) // step) * step
+    out = np.empty((len(rows), outer), np.float32)
+    whole = len(rows) // block * block
+    if whole:
+        np.matmul(rows[:whole].reshape(-1, block, inner), matrix, out=out[:whole].reshape(-1, block, outer))
+    if whole < len(rows):
+        np.matmul(rows[whole:], matrix, out=out[whole:])
+    return out
+
+
+def _gate_product(rows: Floats, columns: Floats) -> Floats:
+    """Rows ``(n, 128)`` times matrices of a few columns ``(8, 128, 64)`` -> ``(n, 512)``."""
+    out = np.empty((len(rows), 4 * _HIDDEN), np.float32)
+    for begin in range(0, len(rows), _GATE_ROWS):
+        group = rows[begin : begin + _GATE_ROWS]
+        blocks = out[begin : begin + len(group)].reshape(len(group), _GATE_BLOCKS, -1)
+        blocks[:] = np.matmul(group, columns).transpose(1, 0, 2)
+    return out
+
+
+def _triples(bordered: Floats, stride: int) -> Floats:
+    """Each third of neighbours side by side: ``(k, n + 2, width)`` -> ``(k * ceil(n / stride), 3 * width)``."""
+    count, length, width = bordered.shape
+    found = -((2 - length) // stride)
+    shape, strides = (count, found, 3 * width), (4 * length * width, 4 * stride * width, 4)
+    triples: Floats = np.ndarray(shape, np.float32, bordered, strides=strides)
+    return triples.reshape(count * found, 3 * width)
+
+
+def _folded(basis: Floats) -> tuple[Floats, Floats]:
+    """The matrices for sums and differences of a frame's mirrored samples. ``ValueError`` if the basis is not symmetric."""
+    real, imaginary = basis
+    if np.any(real[:, 1:_HALF] != real[:, :_HALF:-1]) or np.any(imaginary[:, 1:_HALF] != -imaginary[:, :_HALF:-1]):
+        raise ValueError("the spectrum is no Fourier transform")
+    return np.ascontiguousarray(real[:, : _HALF + 1].T), np.ascontiguousarray(imaginary[:, 1:_HALF].T)
+
+
 def _as_matrix(convolution: Floats) -> Floats:
-    """Weights (out, in, 3) as a matrix (3 * in, out) for rows that list three neighbours, tap by tap."""
+    """Weights (out, in, taps) as a matrix (taps * in, out) for rows that list neighbours, tap by tap."""
     return np.ascontiguousarray(convolution.transpose(2, 1, 0).reshape(-1, len(convolution)))
 
 
 def _network_at_16k(onnx: bytes) -> dict[str, Floats]:
-    basis_values = 2 * (_FFT // 2 + 1) * _FFT  # the network for 8 kHz carries the same names and a shorter spectrum
-    for graph in _messages(onnx, _GRAPH):
-        for tensors in _float_tensors(graph):
-            basis = tensors.get("stft.forward_basis_buffer")
-            if basis is not None and basis.size == basis_values:
-                return tensors
+    """The file holds one network per sample rate; the one for 8 kHz carries the same names and a shorter spectrum."""
+    basis_values = 2 * (_FFT // 2 + 1) * _FFT
+    for tensors in networks(onnx):
+        basis = tensors.get("stft.forward_basis_buffer")
+        if basis is not None and basis.size == basis_values:
+            return tensors
     raise ValueError("no network for 16 kHz")
-
-
-# The ONNX file is a protobuf message. Only tensors are wanted; the numbers are the field numbers of onnx.proto.
-_GRAPH, _NODE, _ATTRIBUTE, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH = 7, 1, 5, 5, 6
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
-_FLOAT32 = 1
-
-
-def _float_tensors(graph: bytes) -> Iterator[dict[str, Floats]]:
-    """Named float constants of ``graph``, then of each graph inside it: the file holds one network per sample rate."""
-    own: dict[str, Floats] = {}
-    inner: list[bytes] = []
-    for node in _messages(graph, _NODE):
-        for attribute in _messages(node, _ATTRIBUTE):
-            inner.extend(_messages(attribute, _ATTRIBUTE_GRAPH))
-            for message in _messages(attribute, _ATTRIBUTE_TENSOR):
-                name, tensor = _tensor(message)
-                if name and tensor is not None:
-                    own[name] = tensor
-    yield own
-    for other in inner:
-        yield from _float_tensors(other)
-
-
-def _tensor(message: bytes) -> tuple[str, Floats | None]:
-    name, raw, shape = "", b"", list[int]()
-    is_float = False
-    for number, value in _fields(message):
-        if number == _TENSOR_DIMS:
-            shape.extend([value] if isinstance(value, int) else _varints(value))
-        elif number == _TENSOR_TYPE:
-            is_float = value == _FLOAT32
-        elif number == _TENSOR_NAME and isinstance(value, bytes):
-            name = value.decode()
-        elif number == _TENSOR_RAW and isinstance(value, bytes):
-            raw = value
-    if not is_float or not raw:
-        return name, None
-    return name, np.frombuffer(raw, "<f4").astype(np.float32).reshape(shape)
-
-
-def _messages(message: bytes, wanted: int) -> Iterator[bytes]:
-    return (value for number, value in _fields(message) if number == wanted and isinstance(value, bytes))
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Field numbers and values of one protobuf message: numbers as int, everything else as its bytes."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        wire = key & 7
-        if wire == 0:
-            number, at = _varint(message, at)
-            yield key >> 3, number
-            continue
-        if wire == 2:
-            length, at = _varint(message, at)
-        else:
-            length = {1: 8, 5: 4}[wire]
-        yield key >> 3, message[at : at + length]
-        at += length
-
-
-def _varints(packed: bytes) -> Iterator[int]:
-    at = 0
-    while at < len(packed):
-        value, at = _varint(packed, at)
-        yield value
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at

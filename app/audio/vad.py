@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from app.audio.silero import CONTEXT_SAMPLES, WINDOW_SAMPLES, SileroNetwork, SileroState
 from app.domain.audio import Pcm16k
 from app.domain.ports import Vad, VadStream
 
-_WINDOWS_AT_ONCE = 64
-"""Bounds the memory of a long piece to a few megabytes; larger groups are not faster."""
+_WINDOWS_AT_ONCE = 512
+"""Bounds the memory of a long piece to a few megabytes."""
 
 
 def load_vad() -> Vad:
@@ -37,7 +37,8 @@ def silero_network() -> SileroNetwork:
 
 
 class SileroVad:
-    """Fulfils ``ports.Vad`` with Silero's network. Streams may run in several threads at once, each stream in one."""
+    """Fulfils ``ports.Vad`` with Silero's network. Streams may run in several threads at once, each stream in
+    one at a time."""
 
     name = "silero"
     window_samples = WINDOW_SAMPLES
@@ -48,6 +49,11 @@ class SileroVad:
     def stream(self) -> VadStream:
         return _SileroStream(self._network)
 
+    def feed_all(self, pieces: Sequence[tuple[VadStream, Pcm16k]]) -> list[NDArray[np.float32]]:
+        if len(pieces) < 2 or not all(isinstance(stream, _SileroStream) for stream, _ in pieces):
+            return [stream.feed(pcm) for stream, pcm in pieces]
+        return _fed_together(self._network, [(stream, pcm) for stream, pcm in pieces if isinstance(stream, _SileroStream)])
+
     def score(self, pcm: Pcm16k) -> NDArray[np.float32]:
         return self.stream().feed(_padded(pcm))
 
@@ -55,21 +61,51 @@ class SileroVad:
 class _SileroStream:
     def __init__(self, network: SileroNetwork) -> None:
         self._network = network
-        self._state = SileroState.fresh()
+        self.state = SileroState.fresh()
         # The context of the next window, then what has come of the window itself.
         self._tail: Pcm16k = np.zeros(CONTEXT_SAMPLES, np.float32)
 
     def feed(self, pcm: Pcm16k) -> NDArray[np.float32]:
-        sound = np.concatenate([self._tail, pcm])
+        windows = self.windows(pcm)
+        probabilities = np.empty(len(windows), np.float32)
+        for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
+            group = windows[begin : begin + _WINDOWS_AT_ONCE]
+            probabilities[begin : begin + len(group)], self.state = self._network.probabilities(group, self.state)
+        return probabilities
+
+    def windows(self, pcm: Pcm16k) -> NDArray[np.float32]:
+        """The windows that ``pcm`` completes, with their context, shape ``(k, 64 + 512)``; the remainder is kept."""
+        sound = np.concatenate([self._tail, pcm], dtype=np.float32)
         count = (len(sound) - CONTEXT_SAMPLES) // WINDOW_SAMPLES
         self._tail = sound[count * WINDOW_SAMPLES :].copy()
-        probabilities = np.empty(count, np.float32)
-        if count:
-            windows = sliding_window_view(sound, CONTEXT_SAMPLES + WINDOW_SAMPLES)[::WINDOW_SAMPLES]
-            for begin in range(0, count, _WINDOWS_AT_ONCE):
-                group = windows[begin : begin + _WINDOWS_AT_ONCE]
-                probabilities[begin : begin + len(group)], self._state = self._network.probabilities(group, self._state)
-        return probabilities
+        # what sliding_window_view gives, at a twentieth of its time
+        shape, strides = (count, CONTEXT_SAMPLES + WINDOW_SAMPLES), (WINDOW_SAMPLES * sound.itemsize, sound.itemsize)
+        windows: NDArray[np.float32] = np.ndarray(shape, np.float32, sound, strides=strides)
+        return windows
+
+
+def _fed_together(network: SileroNetwork, pieces: Sequence[tuple[_SileroStream, Pcm16k]]) -> list[NDArray[np.float32]]:
+    """Step all streams at the same time, those with the most windows first: so each step takes the first few of them."""
+    windows = [stream.windows(pcm) for stream, pcm in pieces]
+    counts = np.array([len(found) for found in windows])
+    order = [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
+    streams_at = [int((counts > step).sum()) for step in range(int(counts.max()))]
+    if not order:
+        return [np.empty(0, np.float32) for _ in pieces]
+    starts = np.concatenate([[0], np.cumsum(streams_at)])
+    rows = [starts[: counts[index]] + rank for rank, index in enumerate(order)]  # where each stream's windows stand
+    together = np.empty((int(counts.sum()), windows[0].shape[1]), np.float32)
+    for index, places in zip(order, rows, strict=True):
+        together[places] = windows[index]
+    states = [pieces[index][0].state for index in order]
+    before = SileroState(np.stack([state.hidden for state in states]), np.stack([state.cell for state in states]))
+    rated, after = network.joint_probabilities(together, streams_at, before)
+    probabilities = [np.empty(0, np.float32) for _ in pieces]
+    for rank, (index, places) in enumerate(zip(order, rows, strict=True)):
+        probabilities[index] = rated[places]
+        # copies, or each stream would keep the rows of all
+        pieces[index][0].state = SileroState(after.hidden[rank].copy(), after.cell[rank].copy())
+    return probabilities
 
 
 class EnergyVad:
@@ -80,6 +116,9 @@ class EnergyVad:
 
     def stream(self) -> VadStream:
         return _EnergyStream()
+
+    def feed_all(self, pieces: Sequence[tuple[VadStream, Pcm16k]]) -> list[NDArray[np.float32]]:
+        return [stream.feed(pcm) for stream, pcm in pieces]
 
     def score(self, pcm: Pcm16k) -> NDArray[np.float32]:
         return self.stream().feed(_padded(pcm))

@@ -10,8 +10,9 @@ import numpy as np
 
 from app.domain.audio import SAMPLE_RATE, PcmBlock
 from app.domain.chunking import mix_to_mono
-from app.domain.ports import StreamDecoder, Vad, VadStream
+from app.domain.ports import StreamDecoder, VadStream
 from app.domain.stream.events import Audio
+from app.services.joint_vad import JointVad
 
 SLICE_BYTES = 65_536
 """Most bytes heard in one step, so that a message of megabytes does not keep control messages and timers waiting."""
@@ -23,11 +24,12 @@ PIECE_SAMPLES = 4 * SAMPLE_RATE
 class Hearing:
     """Owns the connection's decoder and the state of its speech detectors.
 
-    Messages of up to ``inline_bytes`` are heard in the event loop, where they cost less than the way to a thread and back;
-    larger ones in a thread. ``multichannel`` keeps the channels apart, else they are mixed to one.
+    Messages of up to ``inline_bytes`` are heard in the event loop, where they cost less than the way to a thread and back,
+    and rated together with those of other streams; larger ones in a thread. ``multichannel`` keeps the channels apart, else
+    they are mixed to one.
     """
 
-    def __init__(self, decoder: StreamDecoder, vad: Vad, *, multichannel: bool, inline_bytes: int) -> None:
+    def __init__(self, decoder: StreamDecoder, vad: JointVad, *, multichannel: bool, inline_bytes: int) -> None:
         self._decoder = decoder
         self._vad = vad
         self._multichannel = multichannel
@@ -40,16 +42,20 @@ class Hearing:
         """Hex, of all bytes heard so far."""
         return self._digest.hexdigest()
 
-    async def hear(self, data: bytes) -> list[Audio]:
-        """What became audible, in pieces; ``data`` has at most ``SLICE_BYTES``. Raises what the decoder raises."""
-        if len(data) <= self._inline_bytes:
-            return self._hear(data)
-        return await anyio.to_thread.run_sync(self._hear, data)
+    async def hear(self, data: bytes, *, at_once: bool = False) -> list[Audio]:
+        """What became audible, in pieces; ``data`` has at most ``SLICE_BYTES``. Raises what the decoder raises.
+
+        ``at_once``: the client has sent more already, so there is no waiting for the audio of others.
+        """
+        if len(data) > self._inline_bytes:
+            return await anyio.to_thread.run_sync(self._hear, data)
+        self._digest.update(data)
+        return await self._rated_jointly(self._decoder.feed(data), at_once=at_once)
 
     async def rest(self) -> list[Audio]:
         """What the decoder still holds, once no more bytes come. Raises what the decoder raises."""
         if self._inline_bytes:
-            return self._rated(self._decoder.flush())
+            return await self._rated_jointly(self._decoder.flush(), at_once=True)
         return await anyio.to_thread.run_sync(lambda: self._rated(self._decoder.flush()))
 
     async def close(self) -> None:
@@ -64,18 +70,23 @@ class Hearing:
         return self._rated(self._decoder.feed(data))
 
     def _rated(self, block: PcmBlock) -> list[Audio]:
-        if block.shape[1] == 0:
-            return []
-        if not self._vad_streams:
+        return [
+            Audio(tracks, tuple(stream.feed(track) for stream, track in zip(self._vad_streams, tracks, strict=True)))
+            for tracks in self._pieces(block)
+        ]
+
+    async def _rated_jointly(self, block: PcmBlock, *, at_once: bool) -> list[Audio]:
+        heard = []
+        for tracks in self._pieces(block):
+            fed = list(zip(self._vad_streams, tracks, strict=True))
+            heard.append(Audio(tracks, tuple(await self._vad.feed(fed, at_once=at_once))))
+        return heard
+
+    def _pieces(self, block: PcmBlock) -> Iterator[PcmBlock]:
+        """``block`` as the machine takes it: in pieces of bounded length, a row for each channel that is told apart."""
+        if block.shape[1] and not self._vad_streams:
             self._vad_streams = [self._vad.stream() for _ in range(block.shape[0] if self._multichannel else 1)]
-        return [self._audio(piece) for piece in _pieces(block)]
-
-    def _audio(self, piece: PcmBlock) -> Audio:
-        tracks = piece if self._multichannel else mix_to_mono(piece)[np.newaxis]
-        tracks = np.ascontiguousarray(tracks, np.float32)
-        return Audio(tracks, tuple(stream.feed(track) for stream, track in zip(self._vad_streams, tracks, strict=True)))
-
-
-def _pieces(block: PcmBlock) -> Iterator[PcmBlock]:
-    for start in range(0, block.shape[1], PIECE_SAMPLES):
-        yield block[:, start : start + PIECE_SAMPLES]
+        for start in range(0, block.shape[1], PIECE_SAMPLES):
+            piece = block[:, start : start + PIECE_SAMPLES]
+            tracks = piece if self._multichannel else mix_to_mono(piece)[np.newaxis]
+            yield np.ascontiguousarray(tracks, np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Protocol
 
 from app.domain.stream.events import Control, StreamEvent
@@ -20,6 +21,7 @@ class ClientLink(Protocol):
 
     ``receive`` gives audio bytes or a control message, None once the client is gone; it is never called after that. ``send``
     and ``close`` raise ``ClientGone`` when nobody is there any more, and may block while the client does not read.
+    ``sha256`` is that of all audio bytes, in hex, for ``Metadata``; empty for any other event.
     """
 
     async def receive(self) -> bytes | Control | None: ...
@@ -30,11 +32,13 @@ class ClientLink(Protocol):
 
 
 class Inbox:
-    """``fill`` runs as a task of its own; ``take`` is for the one who works."""
+    """``fill`` runs as a task of its own; ``take`` is for the one who works. Made inside the event loop that runs both."""
 
     def __init__(self, link: ClientLink) -> None:
         self._link = link
-        self._items: asyncio.Queue[bytes | Control] = asyncio.Queue()
+        self._items: deque[bytes | Control] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._came: asyncio.Future[None] | None = None  # a queue would ask the system for its process at each wait
         self._waiting_bytes = 0
         self._taken = asyncio.Event()
 
@@ -42,16 +46,26 @@ class Inbox:
         """Read from the client. Returns when it is gone."""
         while (item := await self._link.receive()) is not None:
             self._waiting_bytes += _size(item)
-            self._items.put_nowait(item)
+            self._items.append(item)
+            if self._came is not None and not self._came.done():
+                self._came.set_result(None)
             while self._waiting_bytes > READ_AHEAD_BYTES:
                 self._taken.clear()
                 await self._taken.wait()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be taken."""
+        return not self._items
+
     async def take(self) -> bytes | Control:
         """The next message, waiting for it if need be; where more have come already, others get their turn first."""
-        if not self._items.empty():
+        if self._items:
             await asyncio.sleep(0)
-        item = await self._items.get()
+        while not self._items:
+            self._came = self._loop.create_future()
+            await self._came
+        item = self._items.popleft()
         self._waiting_bytes -= _size(item)
         self._taken.set()
         return item

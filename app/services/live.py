@@ -14,6 +14,7 @@ from app.domain.ports import EngineSession, InstalledModel, StreamDecoder, Strea
 from app.services.catalog import Catalog
 from app.services.hearing import Hearing
 from app.services.inbox import ClientLink
+from app.services.joint_vad import JointVad
 from app.services.residency import ResidentModels
 from app.services.stream import LiveStream, StreamCounts
 from app.services.transcribe import DecodingDefaults
@@ -50,7 +51,7 @@ class LiveStreams:
         defaults: DecodingDefaults,
     ) -> None:
         self._decoders = decoders
-        self._vad = vad
+        self._vad = JointVad(vad)
         self._catalog = catalog
         self._models = models
         self._limits = limits

@@ -26,6 +26,7 @@ from app.domain.stream.events import (
     Decoded,
     DecodeFailed,
     DecodeJob,
+    Metadata,
     ReadingPaused,
     ReadingResumed,
     Results,
@@ -39,6 +40,7 @@ from app.domain.stream.machine import State, StreamMachine
 from app.domain.stream.options import StreamOptions
 from app.services.hearing import SLICE_BYTES, Hearing
 from app.services.inbox import ClientLink, Inbox
+from app.services.time_limit import TimeLimit
 from app.telemetry import logger
 
 BACKLOG_SAMPLES = 30 * SAMPLE_RATE
@@ -138,11 +140,13 @@ class LiveStream:
     async def _take(self, item: bytes | Control) -> None:
         if isinstance(item, bytes):
             for start in range(0, len(item), SLICE_BYTES):
-                heard = await self._hearing.hear(item[start : start + SLICE_BYTES])
+                end = start + SLICE_BYTES
+                more = end < len(item) or not self._inbox.is_empty
+                heard = await self._hearing.hear(item[start:end], at_once=more)
                 await self._take_audio(heard or [self._no_audio()])
                 if not self._is_listening:
                     return
-                if start + SLICE_BYTES < len(item):
+                if end < len(item):
                     await asyncio.sleep(0)  # a client that sends a file at once must not keep all others waiting
             return
         if isinstance(item, CloseStream):
@@ -223,8 +227,8 @@ class LiveStream:
             options = replace(options, temperature_fallback=False, beam_size=1)
         outcome: StreamInput = DecodeFailed(job.job_id)
         try:
-            decode = self._session.transcribe(job.pcm, options, job.job_class)
-            hypothesis = await asyncio.wait_for(decode, DECODE_TIMEOUT_S)
+            with TimeLimit(DECODE_TIMEOUT_S):
+                hypothesis = await self._session.transcribe(job.pcm, options, job.job_class)
         except Aborted:
             self.counts.dropped_jobs += 1  # an interim that gave way; newer audio will bring another one
         except (SttError, asyncio.TimeoutError) as error:
@@ -255,10 +259,11 @@ class LiveStream:
             event = await self._outgoing.get()
             self._progress.set()
             try:
-                if isinstance(event, Closed):
-                    await asyncio.wait_for(self._link.close(event.code, event.reason), SEND_TIMEOUT_S)
-                    return
-                await asyncio.wait_for(self._link.send(event, self._hearing.sha256), SEND_TIMEOUT_S)
+                with TimeLimit(SEND_TIMEOUT_S):
+                    if isinstance(event, Closed):
+                        await self._link.close(event.code, event.reason)
+                        return
+                    await self._link.send(event, self._hearing.sha256 if isinstance(event, Metadata) else "")
             except ClientGone:
                 return
             except asyncio.TimeoutError:
@@ -266,5 +271,5 @@ class LiveStream:
                 return
 
     async def _give_up(self, code: int, reason: str) -> None:
-        with suppress(ClientGone, asyncio.TimeoutError):
-            await asyncio.wait_for(self._link.close(code, reason), FAREWELL_S)
+        with suppress(ClientGone, asyncio.TimeoutError), TimeLimit(FAREWELL_S):
+            await self._link.close(code, reason)

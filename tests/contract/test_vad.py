@@ -8,6 +8,7 @@ import soundfile
 
 from app.audio.vad import EnergyVad, SileroVad, silero_network
 from app.domain.ports import Vad
+from app.engines.scripted import ScriptedVad
 from tests.support.clips import AUDIO, noise
 
 
@@ -16,9 +17,14 @@ def speech() -> np.ndarray:
     return soundfile.read(AUDIO / "hello-world.wav", dtype="float32")[0]
 
 
-@pytest.fixture(scope="module", params=["silero", "energy"])
+@pytest.fixture(scope="module", params=["silero", "energy", "scripted"])
 def vad(request: pytest.FixtureRequest) -> Vad:
-    return SileroVad(silero_network()) if request.param == "silero" else EnergyVad()
+    detectors = {
+        "silero": lambda: SileroVad(silero_network()),
+        "energy": EnergyVad,
+        "scripted": lambda: ScriptedVad((0.3, 1.0)),
+    }
+    return detectors[request.param]()
 
 
 def test_one_probability_per_whole_window(vad: Vad, speech: np.ndarray) -> None:
@@ -35,6 +41,31 @@ def test_any_split_gives_the_same_probabilities(vad: Vad, speech: np.ndarray, si
     stream = vad.stream()
     split = np.concatenate([stream.feed(speech[at : at + size]) for at in range(0, len(speech), size)])
     assert np.allclose(split, vad.stream().feed(speech), atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(1600, 1600), (320, 1600, 5_000, 100, 1600, 0), tuple(range(400, 2000, 40))])
+def test_streams_fed_together_hear_what_each_would_alone(vad: Vad, speech: np.ndarray, sizes: tuple[int, ...]) -> None:
+    # each has its own place in the clip and its own length of message, so windows are complete at different times
+    starts = [100 * index for index in range(len(sizes))]
+    together = [vad.stream() for _ in sizes]
+    found: list[list[np.ndarray]] = [[] for _ in sizes]
+    for turn in range(6):
+        pieces = [speech[start + turn * size :][:size] for start, size in zip(starts, sizes, strict=True)]
+        for of_one, answer in zip(found, vad.feed_all(list(zip(together, pieces, strict=True))), strict=True):
+            assert answer.dtype == np.float32
+            of_one.append(answer)
+    for start, size, of_one in zip(starts, sizes, found, strict=True):
+        alone = vad.stream().feed(speech[start : start + 6 * size])
+        assert np.concatenate(of_one).shape == alone.shape
+        assert np.allclose(np.concatenate(of_one), alone, atol=1e-5)
+
+
+def test_feeding_nobody_is_no_work(vad: Vad) -> None:
+    assert vad.feed_all([]) == []
+    assert [answer.shape for answer in vad.feed_all([(vad.stream(), np.zeros(9, np.float32)) for _ in range(2)])] == [
+        (0,),
+        (0,),
+    ]
 
 
 def test_a_score_is_that_of_a_stream_with_the_last_window_filled_up(vad: Vad, speech: np.ndarray) -> None:
@@ -56,6 +87,8 @@ def test_speech_is_heard(vad: Vad, speech: np.ndarray) -> None:
 
 
 def test_silence_is_not(vad: Vad) -> None:
+    if isinstance(vad, ScriptedVad):
+        return  # its script decides, whatever the sound
     assert vad.score(np.zeros(48_000, np.float32)).max() < 0.2
     assert vad.score(noise(3, rms=0.0005)).max() < 0.2
 

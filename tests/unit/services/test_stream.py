@@ -21,6 +21,7 @@ from app.domain.stream.options import StreamOptions
 from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
 from app.services.hearing import PIECE_SAMPLES, SLICE_BYTES, Hearing
 from app.services.inbox import READ_AHEAD_BYTES
+from app.services.joint_vad import JointVad
 from app.services.stream import BACKLOG_SAMPLES, DECODE_TIMEOUT_S, SEND_TIMEOUT_S, UNSENT_EVENTS, LiveStream
 from tests.support.live_shell import ListLink, Step, run_virtually, settle
 
@@ -69,6 +70,7 @@ class Scene:
         decoder: StreamDecoder | None = None,
         multichannel: bool = False,
         options: StreamOptions | None = None,
+        gather_s: float = 0,
     ) -> None:
         self.link = ListLink(*items)
         self.pool = pool or ScriptedPool(ScriptedEngine(say(SPEECH)))
@@ -76,11 +78,12 @@ class Scene:
         self._speech = speech
         self._multichannel = multichannel
         self._options = options or StreamOptions()
+        self._gather_s = gather_s
         self.stream: LiveStream
 
     async def run(self) -> Scene:
         async with self.pool.admit(live=True) as session:
-            vad = ScriptedVad(*self._speech)
+            vad = JointVad(ScriptedVad(*self._speech), gather_s=self._gather_s)
             hearing = Hearing(self.decoder, vad, multichannel=self._multichannel, inline_bytes=EVERYTHING_INLINE)
             self.stream = LiveStream(self.link, session, hearing, self._options, DecodeOptions())
             await self.stream.run()
@@ -172,6 +175,16 @@ class TestOrder:
 
 
 class TestLargeMessages:
+    @pytest.mark.parametrize("messages", [cut(sound(20.0), 3200), [sound(20.0)]])
+    def test_sound_that_is_there_already_does_not_wait_for_that_of_others(self, messages: list[bytes]) -> None:
+        async def main() -> float:
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            await Scene(*messages, CloseStream(), gather_s=1.0).run()
+            return loop.time() - began
+
+        assert run_virtually(main) == 0
+
     def test_are_heard_in_slices_so_that_others_get_their_turn(self) -> None:
         decoder = Linear16()
         data = sound(30.0)

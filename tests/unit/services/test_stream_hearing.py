@@ -15,6 +15,7 @@ from app.domain.ports import StreamDecoder
 from app.domain.stream.events import Audio
 from app.engines.scripted import ScriptedVad
 from app.services.hearing import PIECE_SAMPLES, Hearing
+from app.services.joint_vad import JointVad
 from app.services.live import INLINE_S, inline_bytes
 
 STEREO = AudioFormat("linear16", 16_000, 2)
@@ -28,7 +29,9 @@ def heard(
 
     async def main() -> tuple[list[Audio], str]:
         opened = decoder or LiveDecoders().open(STEREO, AudioLimits(60))
-        hearing = Hearing(opened, ScriptedVad((0.5, 1.0)), multichannel=multichannel, inline_bytes=limit)
+        hearing = Hearing(
+            opened, JointVad(ScriptedVad((0.5, 1.0)), gather_s=0), multichannel=multichannel, inline_bytes=limit
+        )
         audio = [piece for message in messages for piece in await hearing.hear(message)]
         audio += await hearing.rest()
         await hearing.close()

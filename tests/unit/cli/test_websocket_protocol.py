@@ -1,0 +1,123 @@
+"""What becomes of a connection whose client does not read. The transport records what was done to it; time is virtual."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from cli.websocket_protocol import LAST_WORDS_S, WebSocketProtocol
+from tests.support.live_shell import run_virtually, settle
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+CLOSE_FRAME = bytes((0x88, 0x82)) + bytes(4) + (1000).to_bytes(2, "big")
+
+
+class Transport(asyncio.Transport):
+    """Its client never reads, so only ``abort`` ends it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocol: WebSocketProtocol
+        self.written = b""
+        self.closing = False
+        self.aborted_at: float | None = None
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.aborted_at = asyncio.get_running_loop().time()
+        self.protocol.connection_lost(None)
+
+    def pause_reading(self) -> None:
+        """Nothing to read."""
+
+    def resume_reading(self) -> None:
+        """Nothing to read."""
+
+
+def connected(*, closes: bool, lasts_s: float = 0.0) -> Transport:
+    """A connection that the application has accepted; it lasts a while, then closes or just ends."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(lasts_s)
+        if closes:
+            await send({"type": "websocket.close", "code": 1000})
+
+    config = uvicorn.Config(application, ws=WebSocketProtocol, lifespan="off", log_config=None, ws_ping_interval=None)
+    config.load()
+    transport = Transport()
+    transport.protocol = WebSocketProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    transport.protocol.connection_made(transport)
+    transport.protocol.data_received(HANDSHAKE)
+    return transport
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_some_seconds_after_the_application_the_connection_ends_too(closes: bool) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        transport = connected(closes=closes, lasts_s=100.0)
+        ended = loop.time() + 100
+        await asyncio.sleep(101)
+        assert transport.aborted_at is None
+        await asyncio.sleep(100)
+        assert transport.closing
+        assert transport.aborted_at == pytest.approx(ended + transport.protocol.close_timeout + LAST_WORDS_S)
+
+    run_virtually(main)
+
+
+def test_a_server_that_stops_waits_for_seconds_only() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        transport = connected(closes=False, lasts_s=1000.0)
+        await settle()
+        stopped = loop.time()
+        transport.protocol.shutdown()
+        await asyncio.sleep(50)
+        assert transport.aborted_at == pytest.approx(stopped + LAST_WORDS_S)
+        await asyncio.sleep(1000)
+
+    run_virtually(main)
+
+
+def test_a_server_stops_also_while_a_client_has_closed_and_does_not_take_the_answer() -> None:
+    async def main() -> None:
+        transport = connected(closes=False, lasts_s=10.0)
+        await settle()
+        transport.protocol.data_received(CLOSE_FRAME)
+        transport.protocol.shutdown()
+        await asyncio.sleep(50)
+        assert transport.aborted_at is not None
+
+    run_virtually(main)
+
+
+def test_a_connection_that_has_ended_is_left_alone() -> None:
+    async def main() -> None:
+        transport = connected(closes=True, lasts_s=1.0)
+        await asyncio.sleep(2)
+        transport.protocol.connection_lost(None)
+        await asyncio.sleep(100)
+        assert transport.aborted_at is None
+
+    run_virtually(main)
