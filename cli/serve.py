@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 import signal
 import sys
 from contextlib import closing, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +30,7 @@ from cli.websocket_protocol import WebSocketProtocol
 SAMPLE = Path(models.__file__).parent / "hello-world.wav"
 """A clip that comes with the program, so that the first request needs nothing else."""
 
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not bound
 _KEEP_ALIVE_S = 75
 """Seconds an idle connection stays open: longer than the pause between two requests of most clients' pools."""
 
@@ -81,8 +84,13 @@ class _Server(uvicorn.Server):
         super().__init__(server_config(self._app, settings))
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        for server in self.servers:
+            server.close()
         # before uvicorn closes the connections: live clients get their last finals first (contract 3.6)
-        await self._app.state.services.live.drain(self._settings.shutdown_timeout_s)
+        began = monotonic()
+        await self._app.state.services.drain(self._settings.shutdown_timeout_s)
+        left_s = self._settings.shutdown_timeout_s - (monotonic() - began)
+        self.config.timeout_graceful_shutdown = max(1, round(left_s))
         await super().shutdown(sockets)
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
@@ -112,7 +120,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 def welcome(settings: Settings, port: int, notices: tuple[str, ...], first_key: str | None) -> str:
     """What is printed once the server listens: where it is, what to know, and a line that can be pasted to try it."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "localhost", "::") else settings.host  # noqa: S104 - compared, not bound
+    host = _REACHED_AT.get(settings.host, settings.host)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     lines = ["", f"Whisper API {__version__} is listening on {url}", f"Documentation: {url}/docs", ""]
     for notice in notices:
@@ -124,7 +132,12 @@ def welcome(settings: Settings, port: int, notices: tuple[str, ...], first_key: 
         header = f' -H "Authorization: Token {first_key or "$WHISPERAPI_KEY"}"'
         if first_key is None:
             lines += ["Set WHISPERAPI_KEY to your key; `whisperapi keys create` makes another one.", ""]
-    lines += ["Try it:", "", f'    curl{header} --data-binary @{SAMPLE} "{url}/v1/listen?punctuate=true"', ""]
+    lines += [
+        "Try it:",
+        "",
+        f'    curl{header} --data-binary {shlex.quote(f"@{SAMPLE}")} "{url}/v1/listen?punctuate=true"',
+        "",
+    ]
     return "\n".join(lines)
 
 
