@@ -122,7 +122,8 @@ class SileroNetwork:
         return gates
 
     def _spoken(self, hidden: Floats) -> Floats:
-        logits = np.maximum(hidden, 0) @ self._output + self._output_bias
+        # einsum, because BLAS would start its threads for the product of 72 windows with a vector
+        logits = np.einsum("kh,h->k", np.maximum(hidden, 0), self._output) + self._output_bias
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
     def _encode(self, windows: Floats) -> Floats:
