@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.domain.audio import seconds
 from app.domain.stream.agreement import same_word
@@ -59,7 +59,7 @@ def clamped(words: Iterable[Word], start: int, end: int) -> tuple[Word, ...]:
     for word in words:
         start_s = min(max(word.start_s, floor_s), ceiling_s)
         end_s = min(max(word.end_s, start_s), ceiling_s)
-        placed.append(replace(word, start_s=start_s, end_s=end_s))
+        placed.append(Word(word.text, start_s, end_s, word.confidence))
         floor_s = start_s
     return tuple(placed)
 
@@ -70,7 +70,7 @@ def _shifted(words: Iterable[Word], by_s: float) -> Iterable[Word]:
         start_s = word.start_s if math.isfinite(word.start_s) else before_s
         end_s = word.end_s if math.isfinite(word.end_s) else start_s
         before_s = end_s
-        yield replace(word, start_s=start_s + by_s, end_s=end_s + by_s)
+        yield Word(word.text, start_s + by_s, end_s + by_s, word.confidence)
 
 
 def _middle_s(word: Word) -> float:
