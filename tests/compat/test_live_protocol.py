@@ -88,6 +88,14 @@ class TestHandshake:
         assert answer.headers["dg-error"] == body["err_msg"]
         assert answer.headers["content-type"] == "application/json"
 
+    def test_a_refusal_is_no_error_of_the_application(self, server: RunningServer) -> None:
+        with suppress(InvalidStatus):
+            opened(server, additional_headers={})
+        with opened(server) as connection:  # by its answer the refused one is over
+            connection.send(CLOSE)
+            read_to_the_end(connection)
+        assert "without completing handshake" not in server.log.read_text(encoding="utf-8")
+
     @pytest.mark.parametrize("word", ["token", "Bearer"])
     def test_of_several_subprotocols_one_is_answered_and_never_the_secret(self, server: RunningServer, word: str) -> None:
         offered = [word, server.key, "x-deepgram-session-id", "0e4c9ad1-54e0-4c3b-8e0b-9d3c3a1b2f00"]

@@ -32,6 +32,7 @@ class RunningServer:
     key: str
     files_url: str
     process: subprocess.Popen[bytes]
+    log: Path
 
     @property
     def headers(self) -> dict[str, str]:
@@ -63,7 +64,7 @@ def running_server(data: Path, **settings: str) -> Iterator[RunningServer]:
     with file_server(clips) as files_url, log.open("wb") as output:
         process = subprocess.Popen([*PROGRAM, "serve"], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
-            yield RunningServer(_wait_until_ready(process, log), key, files_url, process)
+            yield RunningServer(_wait_until_ready(process, log), key, files_url, process, log)
             process.send_signal(signal.SIGTERM)
             status = process.wait(PATIENCE_S)
             assert status == 0, f"exit status {status}:\n{log.read_text(encoding='utf-8')}"
