@@ -83,10 +83,6 @@ class WhisperCppEngine:
             raise Unavailable("The engine could not load the model's weights.")
         return cls(context, threads)
 
-    def set_threads(self, threads: int) -> None:
-        """Threads of the following decodes: a forked worker may get another share than its parent planned."""
-        self._threads = threads
-
     def transcribe(self, pcm: Pcm16k, options: DecodeOptions, should_abort: Callable[[], bool]) -> Hypothesis:
         """One window. A result that looks wrong is decoded again with the whole context and no prompt.
 
