@@ -10,11 +10,20 @@ from app.domain.transcript import RequestWarning
 
 
 @dataclass(frozen=True, slots=True)
+class Keyterm:
+    """A word or phrase to favour. ``boost`` 1 is the usual strength; below 0 it is to be heard less often."""
+
+    text: str
+    boost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeOptions:
     """One decode. Always complete: nothing persists from one call to the next.
 
     ``language`` is Whisper's code, or None to detect it; ``languages`` restricts detection to these codes (empty: all).
-    ``prompt`` is text the decoder is conditioned on. ``fit_context`` lets the encoder be cut to the audio's length.
+    ``prompt`` is text the decoder is conditioned on, ``keyterms`` are words it is to favour. ``fit_context`` lets the encoder
+    be cut to the audio's length.
     ``temperature`` 0 is greedy; ``beam_size`` 1 is no beam; ``best_of`` counts only at a temperature above 0.
     """
 
@@ -22,6 +31,7 @@ class DecodeOptions:
     languages: tuple[str, ...] = ()
     translate: bool = False
     prompt: str = ""
+    keyterms: tuple[Keyterm, ...] = ()
     temperature: float = 0.0
     temperature_fallback: bool = True
     beam_size: int = 1
@@ -34,10 +44,21 @@ DEFAULT_UTTERANCE_SPLIT_S = 0.8
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """``find`` -> ``replacement``, whole words; an empty replacement deletes (contract 2.7)."""
+
+    find: str
+    replacement: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TextOptions:
     """How words are shown. ``utterance_split_s``: the silence between words, in seconds, that splits utterances.
 
-    ``filler_words`` keeps "uh" and "um".
+    ``filler_words`` keeps "uh" and "um". ``smart_format`` writes everything the finders know as it is usually written,
+    ``numerals`` only numbers, ``measurements`` units after numbers. ``dictation`` turns spoken marks into marks and needs
+    ``punctuate``. ``redact`` holds rules and entity types in lower case, ``numbers`` for Deepgram's ``true``. ``search``
+    holds phrases to find.
     """
 
     punctuate: bool = False
@@ -45,6 +66,15 @@ class TextOptions:
     paragraphs: bool = False
     utterances: bool = False
     utterance_split_s: float = DEFAULT_UTTERANCE_SPLIT_S
+    smart_format: bool = False
+    numerals: bool = False
+    measurements: bool = False
+    dictation: bool = False
+    profanity_filter: bool = False
+    redact: tuple[str, ...] = ()
+    replace: tuple[Replacement, ...] = ()
+    search: tuple[str, ...] = ()
+    detect_entities: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,22 +7,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as it is displayed: casing and attached punctuation kept, no space inside.
+    """One word as it is displayed: casing and attached punctuation kept, no space inside unless a formatter merged words.
 
-    ``confidence`` is the geometric mean of its tokens' probabilities, 0..1.
+    ``confidence`` is the geometric mean of its tokens' probabilities, 0..1. ``bare`` is the form without the sentence's
+    punctuation where a formatter changed the word (None: ``forms.bare_form`` of the text). ``language`` is Whisper's code
+    where words of one channel may differ in it. ``speaker`` counts from 0 and has a ``speaker_confidence``, 0..1, where
+    voices were told apart.
     """
 
     text: str
     start_s: float
     end_s: float
     confidence: float
+    bare: str | None = None
+    language: str | None = None
+    speaker: int | None = None
+    speaker_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """What the engine returned between two of its timestamps (usually a sentence).
 
-    ``tokens`` are the model's vocabulary ids; ``avg_logprob`` is the mean log-probability of the text tokens.
+    ``tokens`` are the model's vocabulary ids; ``avg_logprob`` is the mean log-probability of the text tokens. Where words
+    were formatted, ``text`` is theirs; where some were redacted, ``tokens`` is empty.
     """
 
     text: str
@@ -81,12 +89,47 @@ class RequestWarning:
 
 
 @dataclass(frozen=True, slots=True)
+class Entity:
+    """A named thing in the words ``start`` up to (not including) ``end``.
+
+    ``label`` is Deepgram's, in upper case. ``value`` is how it is displayed, ``raw_value`` how it was spoken.
+    """
+
+    label: str
+    start: int
+    end: int
+    value: str
+    raw_value: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """Where a phrase was found; ``confidence`` 0..1, ``snippet`` as displayed."""
+
+    confidence: float
+    start_s: float
+    end_s: float
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """All hits of one phrase, best first."""
+
+    query: str
+    hits: tuple[SearchHit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
-    """One transcribed channel. ``detected`` is set only when detection was asked for."""
+    """One transcribed channel. ``detected`` is set only when detection was asked for; ``entities`` count its words."""
 
     segments: tuple[Segment, ...]
     language: str
     detected: LanguageGuess | None = None
+    entities: tuple[Entity, ...] = ()
+    search: tuple[SearchResult, ...] = ()
 
     @property
     def words(self) -> tuple[Word, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from app.domain.transcript import Word
+
 _KEPT_AT_EDGES = frozenset("%#&@°*")
 """Punctuation by Unicode's classes that carries meaning in a word: ``50%``, ``#1``, ``R&B``, ``@home``, a masked word."""
 
@@ -22,6 +24,11 @@ def bare_form(text: str) -> str:
     while end > start and _is_edge_punctuation(text[end - 1]):
         end -= 1
     return text[start:end].lower()
+
+
+def bare_text(word: Word) -> str:
+    """The bare form of a word, formatted or not: what ``word`` shows in responses."""
+    return bare_form(word.text) if word.bare is None else word.bare
 
 
 def ends_sentence(text: str) -> bool:

@@ -35,7 +35,8 @@ LAYERS = {
 
 PURE_MODULES = {
     "__future__", "ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools", "heapq",
-    "itertools", "math", "numpy", "operator", "pathlib", "re", "types", "typing", "unicodedata", "zlib",
+    "glin_profanity", "itertools", "jellyfish", "math", "numpy", "operator", "pathlib", "phonenumbers", "rapidfuzz", "re",
+    "text_to_num", "types", "typing", "unicodedata", "zlib",
 }  # fmt: skip
 
 
