@@ -22,8 +22,8 @@ class DecodeOptions:
     """One decode. Always complete: nothing persists from one call to the next.
 
     ``language`` is Whisper's code, or None to detect it; ``languages`` restricts detection to these codes (empty: all).
-    ``prompt`` is text the decoder is conditioned on, ``keyterms`` are words it is to favour. ``fit_context`` lets the encoder
-    be cut to the audio's length.
+    ``prompt`` is text the decoder is conditioned on, ``keyterms`` are words it is to favour. ``fit_context`` lets the
+    encoder be cut to the audio's length.
     ``temperature`` 0 is greedy; ``beam_size`` 1 is no beam; ``best_of`` counts only at a temperature above 0.
     """
 
