@@ -68,7 +68,13 @@ class Settings(BaseSettings):
     """Encode only as much as the audio needs; results that look wrong are decoded again with everything."""
 
     beam_size: int = Field(default=1, ge=1, le=8)
-    """Beams per decode. 1 is greedy, the fastest."""
+    """Beams per decode. 1 is greedy, the fastest. A request may choose its own, as the two below."""
+
+    temperature: float = Field(default=0.0, ge=0, le=1)
+    """Temperature that decoding begins with. 0: the most probable words; above, words are drawn."""
+
+    best_of: int = Field(default=1, ge=1, le=8)
+    """Candidates drawn per decode at a temperature above 0, of which the most probable is kept."""
 
     max_pending_requests: int = Field(default=64, ge=1)
     """Recordings admitted at once, running and waiting together. More are told 429."""

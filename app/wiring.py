@@ -53,7 +53,12 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
     """Join the services to their adapters; nothing is started."""
     vad = load_vad()
     limits = AudioLimits(settings.max_audio_seconds, settings.max_channels)
-    defaults = DecodingDefaults(settings.beam_size, settings.fit_context)
+    defaults = DecodingDefaults(
+        temperature=settings.temperature,
+        beam_size=settings.beam_size,
+        best_of=settings.best_of,
+        fit_context=settings.fit_context,
+    )
     transcriber = Transcriber(Decoder(), vad, catalog, models, limits, settings.request_timeout_s, defaults)
     live = LiveStreams(
         LiveDecoders(),

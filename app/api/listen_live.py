@@ -58,7 +58,22 @@ def _renderer(socket: WebSocket, stream: AdmittedStream, asked: LiveRequest, cre
     options = stream.options
     facts = StreamFacts(socket.state.request_id, stream.model.info, created, asked.extra)
     language = "en" if options.translate else stream.decode.language or "en"
-    return StreamRenderer(facts, options.text, language, code_switching=options.code_switching)
+    return StreamRenderer(facts, options.text, language, code_switching=options.code_switching, hints=options.language_hints)
+
+
+class DirectConnection(Protocol):
+    """What that extension holds as ``connection``; see ``DirectLink`` for what its calls mean."""
+
+    def deliver_to(self, take: Callable[[bytes | str | None], None]) -> None: ...
+
+    def hold_back(self, hold: bool) -> None: ...
+
+    def send_now(self, text: str) -> bool: ...
+
+
+def _link(socket: WebSocket, renderer: StreamRenderer) -> _Link:
+    offered = socket.scope.get("extensions", {}).get(DIRECT_MESSAGES)
+    return _Link(socket, renderer) if offered is None else _DirectLink(socket, renderer, offered["connection"])
 
 
 class _Link:

@@ -14,6 +14,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from math import gcd
 from typing import BinaryIO
 
 import numpy as np
@@ -25,12 +26,15 @@ from app.audio.sndfile import SndfileTrack
 from app.audio.sniff import SNIFF_BYTES, Container, id3_bytes, sniff
 from app.audio.source import ByteView, Track
 from app.audio.wav import holds_mp3, repaired
-from app.domain.audio import SAMPLE_RATE, AudioFormat, AudioLimits, PcmBlock
+from app.domain.audio import SAMPLE_RATE, WHOLE, AudioFormat, AudioLimits, PcmBlock, TimeRange, samples
 from app.domain.errors import BadAudio, PayloadTooLarge
 
 _BLOCK_S = 10.0
 _BLOCK_VALUES = 4_000_000
 """A block lasts ten seconds at most, less with many channels: 16 MB of samples at the source's rate in all."""
+
+_LEAD_SAMPLES = 800
+"""Samples at 16 kHz that are resampled before a part begins: the filter reaches over less than half of them."""
 
 _SNDFILE_FIRST = frozenset(
     (Container.WAV, Container.W64, Container.AIFF, Container.AU, Container.CAF, Container.FLAC, Container.OGG)
@@ -52,8 +56,10 @@ class Decoder:
     """Fulfils ``ports.AudioDecoder``. Stateless: one instance may be used by many threads, a source by one."""
 
     @contextmanager
-    def open(self, source: BinaryIO, declared: AudioFormat | None, limits: AudioLimits) -> Iterator[Recording]:
-        """Open ``source`` (seekable, read from its start, not closed).
+    def open(
+        self, source: BinaryIO, declared: AudioFormat | None, limits: AudioLimits, part: TimeRange = WHOLE
+    ) -> Iterator[Recording]:
+        """Open ``source`` (seekable, read from its start, not closed), to read ``part`` of it.
 
         ``declared`` counts only where the bytes name no container. Raises ``BadAudio`` if nothing can be decoded or there
         are more channels than ``limits.max_channels``; ``Recording.blocks`` raises ``PayloadTooLarge`` past
@@ -61,7 +67,7 @@ class Decoder:
         """
         track, start = _first_that_decodes(_attempts(source, declared), limits)
         try:
-            yield Recording(track, start, limits.max_seconds)
+            yield Recording(track, start, limits.max_seconds, part)
         finally:
             track.close()
 
@@ -69,30 +75,53 @@ class Decoder:
 class Recording:
     """Fulfils ``ports.DecodedAudio``. ``channels`` and ``sample_rate`` (hertz) are the source's."""
 
-    def __init__(self, track: Track, pieces: Iterator[Samples], max_seconds: float) -> None:
+    def __init__(self, track: Track, pieces: Iterator[Samples], max_seconds: float, part: TimeRange = WHOLE) -> None:
         self.channels = track.channels
         self.sample_rate = track.sample_rate
         self._pieces = pieces
         self._max_samples = round(max_seconds * SAMPLE_RATE)
         self._max_seconds = max_seconds
+        self._start = samples(part.start_s)
+        self._end = None if part.duration_s is None else self._start + samples(part.duration_s)
+        # Sound before the part is decoded but not resampled. Where resampling sets in both rates have a sample at the same
+        # moment, so that its output is that of the whole recording.
+        step = SAMPLE_RATE // gcd(SAMPLE_RATE, self.sample_rate)
+        self._at = max(0, self._start - _LEAD_SAMPLES) // step * step
+        self._skipped = self._at * self.sample_rate // SAMPLE_RATE
 
     def blocks(self) -> Iterator[PcmBlock]:
-        """Everything, once, in blocks of at most about ten seconds, shape ``(channels, n)``."""
+        """The part, once, in blocks of at most about ten seconds, shape ``(channels, n)``."""
         resampler = Resampler(self.sample_rate, self.channels)
-        decoded = 0
-        for samples in chain(map(resampler.feed, self._gathered()), _once(resampler.flush)):
-            decoded += samples.shape[1]
-            if decoded > self._max_samples:
-                raise PayloadTooLarge(f"The recording lasts longer than {self._max_seconds:g} seconds, the limit here.")
-            if samples.shape[1]:
-                yield samples
+        at = self._at
+        for block in chain(map(resampler.feed, self._gathered()), _once(resampler.flush)):
+            begin, at = at, at + block.shape[1]
+            if at > self._max_samples:
+                raise self._too_long()
+            wanted = block[:, max(0, self._start - begin) : None if self._end is None else max(0, self._end - begin)]
+            if wanted.shape[1]:
+                yield wanted
+            if self._end is not None and at >= self._end:
+                return
+
+    def _too_long(self) -> PayloadTooLarge:
+        return PayloadTooLarge(f"The recording lasts longer than {self._max_seconds:g} seconds, the limit here.")
+
+    def _pieces_from_start(self) -> Iterator[Samples]:
+        passed = 0
+        for piece in self._pieces:
+            kept = piece[:, max(0, self._skipped - passed) :]
+            passed += piece.shape[1]
+            if passed <= self._skipped and passed > self._max_seconds * self.sample_rate:
+                raise self._too_long()
+            if kept.shape[1]:
+                yield kept
 
     def _gathered(self) -> Iterator[Samples]:
         # Codecs give a few hundred samples at a time; VAD and resampler want more.
         enough = max(1, min(int(_BLOCK_S * self.sample_rate), _BLOCK_VALUES // self.channels))
         waiting: list[Samples] = []
         count = 0
-        for piece in self._pieces:
+        for piece in self._pieces_from_start():
             for begin in range(0, piece.shape[1], enough):
                 part = piece[:, begin : begin + enough]
                 if count + part.shape[1] > enough:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.dialects.deepgram_options import audio_format, extra_pairs, prompt_text, tag_values, text_options
+from app.dialects.deepgram_options import (
+    audio_format,
+    decoding_choices,
+    extra_pairs,
+    language_hints,
+    prompt_text,
+    tag_values,
+    text_options,
+)
 from app.dialects.deepgram_parameters import PARAMETERS, Support
 from app.dialects.deepgram_query import Query
 from app.domain.errors import InvalidParameter, InvalidRequest
@@ -41,8 +49,10 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
         model=query.text("model"),
         language="en" if code_switching else whisper_language(language),
         code_switching=code_switching,
+        language_hints=language_hints(query),
         translate=query.flag("translate"),
         prompt=prompt_text(query),
+        decoding=decoding_choices(query),
         multichannel=multichannel,
         audio_format=declared,
         text=text_options(query),

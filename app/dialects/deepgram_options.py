@@ -6,15 +6,21 @@ from dataclasses import dataclass
 
 from app.dialects.deepgram_parameters import PARAMETERS, Kind, Support
 from app.dialects.deepgram_query import Query
-from app.domain.audio import HEADERLESS_ENCODINGS, AudioFormat
+from app.domain.audio import HEADERLESS_ENCODINGS, AudioFormat, TimeRange
 from app.domain.errors import InvalidParameter, InvalidRequest
 from app.domain.languages import MULTI, whisper_language
-from app.domain.options import DEFAULT_UTTERANCE_SPLIT_S, TextOptions, TranscribeOptions
+from app.domain.options import DEFAULT_UTTERANCE_SPLIT_S, DecodingChoices, TextOptions, TranscribeOptions
 from app.domain.transcript import RequestWarning
 
 MAX_TAG_CHARACTERS = 128
 MAX_EXTRA_CHARACTERS = 2048
 MAX_PROMPT_CHARACTERS = 1000
+MAX_DECODERS = 8
+"""Beams or candidates at most: what whisper.cpp keeps buffers for."""
+
+MAX_SECONDS = 1_000_000.0
+"""Seconds that ``start`` and ``duration`` may name: eleven days, far above every recording that is taken."""
+
 MIN_SAMPLE_RATE = 1000
 MAX_SAMPLE_RATE = 384_000
 """Hertz between which sound can be speech; at 1 Hz a megabyte would unpack to days."""
@@ -47,10 +53,13 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         detect_language=detect,
         detect_among=among,
         code_switching=code_switching,
+        language_hints=language_hints(query),
         translate=query.flag("translate"),
         prompt=prompt_text(query),
+        decoding=decoding_choices(query),
         multichannel=query.flag("multichannel"),
         audio_format=audio_format(query, max_channels),
+        part=_part(query),
         text=text_options(query),
         warnings=_warnings(query),
     )
@@ -67,6 +76,30 @@ def _detection(query: Query) -> tuple[bool, tuple[str, ...]]:
     if all(value.lower() in {"true", "false", "1", "0", "yes", "no", ""} for value in values):
         return query.flag("detect_language"), ()
     return True, tuple(dict.fromkeys(whisper_language(value) for value in values))
+
+
+def language_hints(query: Query) -> tuple[str, ...]:
+    """Whisper's codes that ``language=multi`` is to choose from; they mean nothing beside another language."""
+    hints = tuple(dict.fromkeys(whisper_language(hint) for hint in query.texts("language_hint") if hint.strip()))
+    return hints if (query.text("language") or "").lower() == MULTI else ()
+
+
+def decoding_choices(query: Query) -> DecodingChoices:
+    """What the request chooses about the decoder."""
+    return DecodingChoices(
+        temperature=query.number("temperature", 0.0, 1.0),
+        beam_size=query.integer("beam_size", 1, MAX_DECODERS),
+        best_of=query.integer("best_of", 1, MAX_DECODERS),
+    )
+
+
+def _part(query: Query) -> TimeRange:
+    """The part of the recording that is wanted."""
+    start_s = query.number("start", 0.0, MAX_SECONDS)
+    duration_s = query.number("duration", 0.0, MAX_SECONDS)
+    if duration_s == 0:
+        raise InvalidParameter("duration: expected more than 0 seconds", parameter="duration")
+    return TimeRange(start_s or 0.0, duration_s)
 
 
 def audio_format(query: Query, max_channels: int) -> AudioFormat | None:

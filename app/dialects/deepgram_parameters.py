@@ -57,8 +57,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("model", _TEXT, _YES, "Deepgram's names and `whisper-*` map to local models; so do catalogue names."),
     Parameter("version", _TEXT, _IGNORE, "A local model has one version."),
     Parameter("tier", _TEXT, _IGNORE, "Deprecated at Deepgram."),
-    Parameter("language", _TEXT, _YES, "BCP-47; English when absent; `multi` detects and names the language at each word."),
-    Parameter("language_hint", _TEXT, _WARN, "Use `detect_language` with a list of codes.", repeatable=True),
+    Parameter(
+        "language", _TEXT, _YES, "BCP-47; English when absent; `multi` detects it for each phrase and names it at each word."
+    ),
+    Parameter("language_hint", _TEXT, _YES, "The languages that `multi` chooses from.", repeatable=True),
     Parameter("detect_language", _CHOICE, _YES, "`true`, or the codes to choose from.", live=_IGNORE, repeatable=True),
     Parameter("encoding", _TEXT, _YES, "For headerless audio; a recognised container wins."),
     Parameter("sample_rate", _INT, _YES, "Hertz, with `encoding`."),
@@ -119,6 +121,18 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("vad_events", _TEXT, _IGNORE, "Live: sends `SpeechStarted`.", live=_YES),
     Parameter("translate", _BOOL, _YES, "Speech in any language becomes English text.", ours=True),
     Parameter("prompt", _TEXT, _YES, "Text the model is conditioned on: names, spelling, style.", ours=True),
+    Parameter(
+        "start",
+        _FLOAT,
+        _YES,
+        "Seconds into the recording at which recognition begins; times stay those of the recording.",
+        live=_IGNORE,
+        ours=True,
+    ),
+    Parameter("duration", _FLOAT, _YES, "Seconds recognised from `start` on.", live=_IGNORE, ours=True),
+    Parameter("temperature", _FLOAT, _YES, "0 to 1; interims of live streams stay at 0.", ours=True),
+    Parameter("beam_size", _INT, _YES, "1 to 8 beams; interims of live streams take 1.", ours=True),
+    Parameter("best_of", _INT, _YES, "1 to 8 candidates at a temperature above 0.", ours=True),
     Parameter(
         "response_format", _TEXT, _YES, "`json`, or captions and plain text: `srt`, `vtt`, `text`.", live=_IGNORE, ours=True
     ),

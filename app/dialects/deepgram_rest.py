@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from app.dialects.deepgram_words import WordRenderer, median_confidence, seconds
+from app.dialects.deepgram_words import WordRenderer, median_confidence, seconds, spoken_languages
 from app.domain.errors import ErrorKind, SttError
 from app.domain.options import TranscribeOptions
 from app.domain.transcript import Channel, ModelInfo, Transcript
@@ -86,7 +86,9 @@ def _channel(channel: Channel, renderer: WordRenderer, options: TranscribeOption
     if options.text.paragraphs:
         alternative["paragraphs"] = renderer.paragraphs(words)
     if options.code_switching:
-        alternative["languages"] = [channel.language]
+        alternative["languages"] = spoken_languages(words, channel.language)
+    if options.language_hints:
+        alternative["languages_hinted"] = list(options.language_hints)
     rendered: Json = {"alternatives": [alternative]}
     if channel.detected is not None and options.detect_language:
         rendered["detected_language"] = channel.detected.language

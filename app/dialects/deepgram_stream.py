@@ -118,13 +118,22 @@ class StreamFacts:
 
 
 class StreamRenderer:
-    """Renders the events of one stream. ``code_switching`` names the language at each word."""
+    """Renders the events of one stream. ``code_switching`` names the language at each word, ``hints`` what it chose from."""
 
-    def __init__(self, facts: StreamFacts, text: TextOptions, language: str, *, code_switching: bool = False) -> None:
+    def __init__(
+        self,
+        facts: StreamFacts,
+        text: TextOptions,
+        language: str,
+        *,
+        code_switching: bool = False,
+        hints: tuple[str, ...] = (),
+    ) -> None:
         self._facts = facts
         self._text = text
         self._language = language
         self._code_switching = code_switching
+        self._hints = hints
         self._metadata: Json = {
             "request_id": facts.request_id,
             "model_info": model_info(facts.model),
@@ -162,6 +171,8 @@ class StreamRenderer:
         }
         if self._code_switching and words:
             alternative["languages"] = [language]
+        if self._hints:
+            alternative["languages_hinted"] = list(self._hints)
         return {
             "type": "Results",
             "channel_index": [event.channel_index, event.channels],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
@@ -39,7 +40,7 @@ class WordRenderer:
             "confidence": confidence(word.confidence),
         }
         if self._tag_language:
-            rendered["language"] = self._language
+            rendered["language"] = word.language or self._language
         if self._punctuated:
             rendered["punctuated_word"] = word.text
         return rendered
@@ -75,6 +76,11 @@ class WordRenderer:
             }
             for group in split_utterances(words, gap_s)
         ]
+
+
+def spoken_languages(words: Sequence[Word], language: str) -> list[str]:
+    """Codes by number of words, most first; ``language`` is that of words which name none."""
+    return [code for code, _ in Counter(word.language or language for word in words).most_common()]
 
 
 def median_confidence(words: Sequence[Word]) -> float:

@@ -43,6 +43,18 @@ class AudioLimits:
     max_channels: int = 20
 
 
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """The part of a recording that is wanted, in seconds: from ``start_s`` on, for ``duration_s`` (None: to the end)."""
+
+    start_s: float = 0.0
+    duration_s: float | None = None
+
+
+WHOLE = TimeRange()
+"""All of a recording."""
+
+
 def seconds(samples: int) -> float:
     """Seconds that ``samples`` at 16 kHz last."""
     return samples / SAMPLE_RATE

@@ -48,6 +48,10 @@ class ChunkingOptions:
             raise ValueError("off_probability must not be above on_probability")
 
 
+PHRASES = ChunkingOptions(max_pause_s=0.4, max_chunk_s=12.0)
+"""For speech that may change its language: a chunk has one language, and languages change at pauses more than elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece to decode. ``start_samples`` counts from the recording's first sample; ``pcm`` belongs to the receiver."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from app.domain.audio import AudioFormat
+from app.domain.audio import WHOLE, AudioFormat, TimeRange
 from app.domain.stream.options import StreamOptions
 from app.domain.transcript import RequestWarning
 
@@ -37,6 +37,24 @@ class DecodeOptions:
     beam_size: int = 1
     best_of: int = 1
     fit_context: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingChoices:
+    """How a request wants to be decoded; None leaves it to the server. The fields are those of ``DecodeOptions``."""
+
+    temperature: float | None = None
+    beam_size: int | None = None
+    best_of: int | None = None
+
+    def over(self, options: DecodeOptions) -> DecodeOptions:
+        """``options`` with what the request chose."""
+        return replace(
+            options,
+            temperature=options.temperature if self.temperature is None else self.temperature,
+            beam_size=options.beam_size if self.beam_size is None else self.beam_size,
+            best_of=options.best_of if self.best_of is None else self.best_of,
+        )
 
 
 DEFAULT_UTTERANCE_SPLIT_S = 0.8
@@ -82,7 +100,9 @@ class TranscribeOptions:
     """One recording.
 
     ``model`` as the client wrote it, or None for the default. ``language`` is Whisper's code. ``detect_language`` overrides
-    it; ``detect_among`` restricts the choice; ``code_switching`` detects too and names the language at each word.
+    it; ``detect_among`` restricts the choice. ``code_switching`` detects the language of each phrase, among
+    ``language_hints`` if there are any, and names it at each word.
+    ``part`` is what is recognised of the recording; times stay those of the whole. ``decoding`` overrides the server's.
     ``multichannel`` transcribes channels apart, else they are mixed.
     ``audio_format`` is the declared coding of headerless audio. ``warnings`` gathers what the dialect could not honour.
     """
@@ -92,10 +112,13 @@ class TranscribeOptions:
     detect_language: bool = False
     detect_among: tuple[str, ...] = ()
     code_switching: bool = False
+    language_hints: tuple[str, ...] = ()
     translate: bool = False
     prompt: str = ""
+    decoding: DecodingChoices = field(default_factory=DecodingChoices)
     multichannel: bool = False
     audio_format: AudioFormat | None = None
+    part: TimeRange = WHOLE
     text: TextOptions = field(default_factory=TextOptions)
     warnings: tuple[RequestWarning, ...] = ()
 
@@ -107,8 +130,10 @@ class LiveOptions:
     model: str | None = None
     language: str = "en"
     code_switching: bool = False
+    language_hints: tuple[str, ...] = ()
     translate: bool = False
     prompt: str = ""
+    decoding: DecodingChoices = field(default_factory=DecodingChoices)
     multichannel: bool = False
     audio_format: AudioFormat | None = None
     text: TextOptions = field(default_factory=TextOptions)

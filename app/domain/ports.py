@@ -16,7 +16,8 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.audio import AudioFormat, AudioLimits, Pcm16k, PcmBlock
+from app.domain.audio import WHOLE, AudioFormat, AudioLimits, Pcm16k, PcmBlock, TimeRange
+from app.domain.jobs import Callback
 from app.domain.options import DecodeOptions
 from app.domain.transcript import Hypothesis, LanguageGuess, ModelInfo
 
@@ -159,8 +160,8 @@ class Vad(Protocol):
 class DecodedAudio(Protocol):
     """An opened recording, read once from front to back.
 
-    ``channels`` and ``sample_rate`` are those of the source; ``blocks`` yields 16 kHz pieces of bounded length and raises
-    ``BadAudio`` or ``PayloadTooLarge`` on the way.
+    ``channels`` and ``sample_rate`` are those of the source; ``blocks`` yields 16 kHz pieces of bounded length, of the part
+    that was asked for only, and raises ``BadAudio`` or ``PayloadTooLarge`` on the way.
     """
 
     channels: int
@@ -176,7 +177,7 @@ class AudioDecoder(Protocol):
     """
 
     def open(
-        self, source: BinaryIO, declared: AudioFormat | None, limits: AudioLimits
+        self, source: BinaryIO, declared: AudioFormat | None, limits: AudioLimits, part: TimeRange = WHOLE
     ) -> AbstractContextManager[DecodedAudio]: ...
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from app.domain.audio import AudioFormat, AudioLimits
-from app.domain.errors import InvalidParameter, Overloaded, Unavailable
+from app.domain.errors import InvalidParameter, Overloaded, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions, LiveOptions
 from app.domain.ports import EngineSession, InstalledModel, StreamDecoder, StreamDecoders, Vad
 from app.services.catalog import Catalog
@@ -86,13 +86,14 @@ class LiveStreams:
             model = resolution.model
             if options.translate and not model.translates:
                 raise InvalidParameter(f"translate: the model `{model.info.name}` cannot translate", parameter="translate")
-            decode = DecodeOptions(
+            if not set(options.language_hints) <= set(model.languages):
+                raise UnsupportedModel
+            decode = replace(
+                self._defaults.options(options.decoding),
                 language=resolution.language,
-                languages=model.languages,
+                languages=options.language_hints or model.languages,
                 translate=options.translate,
                 prompt=options.prompt,
-                beam_size=self._defaults.beam_size,
-                fit_context=self._defaults.fit_context,
             )
             pool = await self._models.pool(model)
             decoder = self._decoders.open(options.audio_format, self._limits)

@@ -7,6 +7,7 @@ free. At most ``in_flight`` chunks exist at a time, so an hour costs no more mem
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,8 @@ import anyio.to_thread
 import numpy as np
 
 from app.domain.audio import SAMPLE_RATE, PcmBlock, seconds
-from app.domain.chunking import Chunk, Chunker, mix_to_mono
+from app.domain.chunking import PHRASES, Chunk, Chunker, mix_to_mono
+from app.domain.languages import phrase_language
 from app.domain.options import DecodeOptions
 from app.domain.ports import DecodedAudio, EngineSession, JobClass, Vad, VadStream
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
@@ -54,16 +56,33 @@ class _ChannelState:
     needs_language: bool
     waiting: list[Chunk] = field(default_factory=list)
     decodes: list[asyncio.Task[tuple[Segment, ...]]] = field(default_factory=list)
+    phrases: list[asyncio.Future[LanguageGuess]] = field(default_factory=list)
+    """What was decided for each chunk, in order, where the language may change."""
 
 
 class RecordingPipeline:
-    """One recording's way through the server. Cancelling ``run`` drops what waits and aborts what runs."""
+    """One recording's way through the server. Cancelling ``run`` drops what waits and aborts what runs.
 
-    def __init__(self, vad: Vad, session: EngineSession, options: DecodeOptions, in_flight: int) -> None:
+    The language is detected once for each channel where ``options`` name none, and for each phrase with ``code_switching``.
+    Times count from ``start_s`` before the first sample that is read.
+    """
+
+    def __init__(
+        self,
+        vad: Vad,
+        session: EngineSession,
+        options: DecodeOptions,
+        in_flight: int,
+        *,
+        code_switching: bool = False,
+        start_s: float = 0.0,
+    ) -> None:
         self._vad = vad
         self._session = session
         self._options = options
         self._permits = asyncio.Semaphore(in_flight)
+        self._code_switching = code_switching
+        self._start_s = start_s
         self._channels: list[_ChannelState] = []
         self._samples = 0
         self._progress: Callable[[float], None] | None = None
@@ -75,7 +94,7 @@ class RecordingPipeline:
         multichannel: bool,
         on_progress: Callable[[float], None] | None,
     ) -> tuple[list[RecognisedChannel], float]:
-        """Recognise everything: the channels in order, and the duration in seconds."""
+        """Recognise everything: the channels in order, and where the recording ended, in seconds (0: nothing was there)."""
         self._progress = on_progress
         with_file = ExitStack()
         try:
@@ -84,10 +103,13 @@ class RecordingPipeline:
             for channel in self._channels:
                 decoded = [await decode for decode in channel.decodes]
                 channel.result.segments = tuple(segment for segments in decoded for segment in segments)
+                if self._code_switching:
+                    channel.result.language = _main_language(channel.result)
         finally:
             await self._abandon()
             await _in_thread(with_file.close)
-        return [channel.result for channel in self._channels], seconds(self._samples)
+        duration_s = self._start_s + seconds(self._samples) if self._samples else 0.0
+        return [channel.result for channel in self._channels], duration_s
 
     async def _recognise(self, blocks: Iterator[PcmBlock], multichannel: bool) -> None:
         while True:
@@ -119,7 +141,9 @@ class RecordingPipeline:
     def _new_channel(self) -> _ChannelState:
         language = self._options.language
         result = RecognisedChannel(language=language or _FALLBACK_LANGUAGE)
-        return _ChannelState(self._vad.stream(), Chunker(), result, needs_language=language is None)
+        chunker = Chunker(PHRASES if self._code_switching else None)
+        once = language is None and not self._code_switching
+        return _ChannelState(self._vad.stream(), chunker, result, needs_language=once)
 
     async def _accept(self, channel: _ChannelState, chunk: Chunk) -> None:
         if not channel.needs_language:
@@ -151,20 +175,38 @@ class RecordingPipeline:
         except BaseException:
             self._permits.release()
             raise
-        channel.decodes.append(asyncio.ensure_future(self._decode(channel, chunk)))
+        channel.phrases.append(asyncio.get_running_loop().create_future())
+        channel.decodes.append(asyncio.ensure_future(self._decode(channel, chunk, len(channel.decodes))))
 
-    async def _decode(self, channel: _ChannelState, chunk: Chunk) -> tuple[Segment, ...]:
+    async def _decode(self, channel: _ChannelState, chunk: Chunk, number: int) -> tuple[Segment, ...]:
         start_s = seconds(chunk.start_samples)
         try:
             job_class = JobClass.SHORT_RECORDING if start_s < SHORT_S else JobClass.LONG_RECORDING
-            options = replace(self._options, language=channel.result.language)
+            language = channel.result.language
+            if self._code_switching:
+                language = await self._phrase_language(channel, chunk, number, job_class)
+            options = replace(self._options, language=language)
             hypothesis = await self._session.transcribe(chunk.pcm, options, job_class)
         finally:
             self._permits.release()
         self._account(channel, hypothesis)
+        start_s += self._start_s
         if self._progress is not None:
             self._progress(start_s + seconds(chunk.pcm.size))
-        return tuple(_shifted(segment, start_s) for segment in hypothesis.segments)
+        written = "en" if self._options.translate else language
+        named = written if self._code_switching else None
+        return tuple(_placed(segment, start_s, named) for segment in hypothesis.segments)
+
+    async def _phrase_language(self, channel: _ChannelState, chunk: Chunk, number: int, job_class: JobClass) -> str:
+        """Detections run beside each other, decisions in order: they do not depend on which came first."""
+        decision = channel.phrases[number]
+        try:
+            guesses = await self._session.detect_language(chunk.pcm, self._options.languages, job_class)
+            before = await asyncio.shield(channel.phrases[number - 1]) if number else None
+            decision.set_result(phrase_language(guesses, before))
+        finally:
+            decision.cancel()  # of no effect once it is made; else nobody must wait for it
+        return decision.result().language
 
     def _account(self, channel: _ChannelState, hypothesis: Hypothesis) -> None:
         channel.result.decode_s += hypothesis.decode_s
@@ -195,14 +237,21 @@ async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
     return running.result()
 
 
-def _shifted(segment: Segment, by_s: float) -> Segment:
+def _main_language(channel: RecognisedChannel) -> str:
+    """The language of most words."""
+    counts = Counter(word.language for segment in channel.segments for word in segment.words)
+    return next((language for language, _ in counts.most_common() if language is not None), channel.language)
+
+
+def _placed(segment: Segment, by_s: float, language: str | None) -> Segment:
+    """The segment on the recording's timeline; ``language`` is named at its words."""
     return replace(
         segment,
         start_s=segment.start_s + by_s,
         end_s=segment.end_s + by_s,
-        words=tuple(_shifted_word(word, by_s) for word in segment.words),
+        words=tuple(_placed_word(word, by_s, language) for word in segment.words),
     )
 
 
-def _shifted_word(word: Word, by_s: float) -> Word:
-    return replace(word, start_s=word.start_s + by_s, end_s=word.end_s + by_s)
+def _placed_word(word: Word, by_s: float, language: str | None) -> Word:
+    return replace(word, start_s=word.start_s + by_s, end_s=word.end_s + by_s, language=language)

@@ -224,7 +224,7 @@ class LiveStream:
     async def _decode(self, job: DecodeJob) -> None:
         options = self._decode_options
         if job.job_class is JobClass.INTERIM:
-            options = replace(options, temperature_fallback=False, beam_size=1)
+            options = replace(options, temperature=0.0, temperature_fallback=False, beam_size=1, best_of=1)
         outcome: StreamInput = DecodeFailed(job.job_id)
         try:
             with TimeLimit(DECODE_TIMEOUT_S):

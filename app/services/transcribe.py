@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from app.domain.audio import AudioLimits
 from app.domain.errors import DecodeTimeout, InvalidParameter, Unavailable, UnsupportedModel
-from app.domain.options import DecodeOptions, TranscribeOptions
+from app.domain.options import DecodeOptions, DecodingChoices, TranscribeOptions
 from app.domain.ports import AudioDecoder, EnginePool, EngineSession, InstalledModel, Vad
 from app.domain.text.fillers import without_fillers
 from app.domain.transcript import Channel, RequestWarning, Timing, Transcript
@@ -24,10 +24,19 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class DecodingDefaults:
-    """Decoder settings of the server that requests do not choose."""
+    """Decoder settings of the server: for requests that do not choose themselves, and what they cannot choose."""
 
+    temperature: float = 0.0
     beam_size: int = 1
+    best_of: int = 1
     fit_context: bool = True
+
+    def options(self, choices: DecodingChoices) -> DecodeOptions:
+        """What a request asks of every decode, as far as these settings and its own choices go."""
+        own = DecodeOptions(
+            temperature=self.temperature, beam_size=self.beam_size, best_of=self.best_of, fit_context=self.fit_context
+        )
+        return choices.over(own)
 
 
 class Transcriber:
@@ -67,13 +76,12 @@ class Transcriber:
         model = resolution.model
         _check_abilities(model, options)
         pool = await self._models.pool(model)
-        decode = DecodeOptions(
+        decode = replace(
+            self._defaults.options(options.decoding),
             language=resolution.language,
-            languages=options.detect_among or model.languages,
+            languages=options.detect_among or options.language_hints or model.languages,
             translate=options.translate,
             prompt=options.prompt,
-            beam_size=self._defaults.beam_size,
-            fit_context=self._defaults.fit_context,
         )
         async with pool.admit() as session:
             yield RecordingJob(self, model, pool, session, options, decode, resolution.warnings)
@@ -82,11 +90,19 @@ class Transcriber:
         self, job: RecordingJob, source: BinaryIO, on_progress: Progress | None
     ) -> tuple[list[RecognisedChannel], float]:
         """Recognise one admitted recording: its channels, and its duration in seconds."""
-        pipeline = RecordingPipeline(self._vad, job.session, job.decode, in_flight=job.pool.workers + 2)
-        opened = self._decoder.open(source, job.options.audio_format, self._limits)
+        options = job.options
+        pipeline = RecordingPipeline(
+            self._vad,
+            job.session,
+            job.decode,
+            in_flight=job.pool.workers + 2,
+            code_switching=options.code_switching and not options.detect_language,
+            start_s=options.part.start_s,
+        )
+        opened = self._decoder.open(source, options.audio_format, self._limits, options.part)
         try:
             return await asyncio.wait_for(
-                pipeline.run(opened, multichannel=job.options.multichannel, on_progress=on_progress), self._timeout_s
+                pipeline.run(opened, multichannel=options.multichannel, on_progress=on_progress), self._timeout_s
             )
         except asyncio.TimeoutError:
             raise DecodeTimeout from None
@@ -135,6 +151,6 @@ class RecordingJob:
 def _check_abilities(model: InstalledModel, options: TranscribeOptions) -> None:
     if options.translate and not model.translates:
         raise InvalidParameter(f"translate: the model `{model.info.name}` cannot translate", parameter="translate")
-    unknown = [code for code in options.detect_among if code not in model.languages]
+    unknown = [code for code in (*options.detect_among, *options.language_hints) if code not in model.languages]
     if unknown:
         raise UnsupportedModel

@@ -10,7 +10,7 @@ import soxr
 from numpy.typing import NDArray
 
 from app.audio.decode import Decoder
-from app.domain.audio import AudioFormat, AudioLimits
+from app.domain.audio import WHOLE, AudioFormat, AudioLimits, TimeRange, samples
 from app.domain.errors import BadAudio, PayloadTooLarge
 from app.domain.ports import AudioDecoder
 from tests.support import encode
@@ -24,8 +24,10 @@ def decoder(request: pytest.FixtureRequest) -> AudioDecoder:
     return request.param()
 
 
-def decode(decoder: AudioDecoder, file: bytes, declared: AudioFormat | None = None) -> NDArray[np.float32]:
-    with decoder.open(io.BytesIO(file), declared, LIMITS) as recording:
+def decode(
+    decoder: AudioDecoder, file: bytes, declared: AudioFormat | None = None, part: TimeRange = WHOLE
+) -> NDArray[np.float32]:
+    with decoder.open(io.BytesIO(file), declared, LIMITS, part) as recording:
         blocks = list(recording.blocks())
     assert all(block.dtype == np.float32 and block.shape[0] == recording.channels for block in blocks)
     return np.concatenate(blocks, axis=1)
@@ -212,6 +214,32 @@ def test_a_recording_of_exactly_the_limit_is_taken(decoder: AudioDecoder) -> Non
     file = encode.sndfile(np.zeros((1, 16_000 * 3), np.float32), 16_000, "WAV", "PCM_16")
     with decoder.open(io.BytesIO(file), None, AudioLimits(max_seconds=3)) as recording:
         assert sum(block.shape[1] for block in recording.blocks()) == 48_000
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100])
+@pytest.mark.parametrize(("start_s", "duration_s"), [(0.0, 3.0), (3.3, 4.123), (11.037, None), (24.9, 5.0), (0.01, 0.02)])
+def test_a_part_is_what_the_whole_has_there(
+    decoder: AudioDecoder, rate: int, start_s: float, duration_s: float | None
+) -> None:
+    file = encode.sndfile(noise(25 * rate / 16_000, rms=0.1).reshape(1, -1), rate, "WAV", "PCM_16")
+    start, end = samples(start_s), None if duration_s is None else samples(start_s) + samples(duration_s)
+    part = decode(decoder, file, part=TimeRange(start_s, duration_s))
+    assert np.abs(part - decode(decoder, file)[:, start:end]).max() < 1e-6
+
+
+def test_a_part_behind_the_end_is_empty(decoder: AudioDecoder) -> None:
+    file = encode.sndfile(sweeps(16_000), 16_000, "WAV", "PCM_16")
+    with decoder.open(io.BytesIO(file), None, LIMITS, TimeRange(10.0, 1.0)) as recording:
+        assert list(recording.blocks()) == []
+
+
+def test_what_is_passed_over_counts_for_the_limit(decoder: AudioDecoder) -> None:
+    bomb = encode.sndfile(np.zeros((1, 16_000 * 90), np.float32), 16_000, "FLAC", "PCM_16")
+    with (
+        decoder.open(io.BytesIO(bomb), None, AudioLimits(max_seconds=30), TimeRange(80.0)) as recording,
+        pytest.raises(PayloadTooLarge),
+    ):
+        list(recording.blocks())
 
 
 def test_values_that_are_no_sound_become_silence(decoder: AudioDecoder) -> None:
