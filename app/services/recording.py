@@ -100,6 +100,8 @@ class RecordingPipeline:
         try:
             audio = await _in_thread(with_file.enter_context, opened)
             await self._recognise(audio.blocks(), multichannel)
+            if not self._channels:  # the part that is wanted lies behind the end: no words, but an answer of the usual form
+                self._channels = [self._new_channel() for _ in range(audio.channels if multichannel else 1)]
             for channel in self._channels:
                 decoded = [await decode for decode in channel.decodes]
                 channel.result.segments = tuple(segment for segments in decoded for segment in segments)

@@ -11,8 +11,10 @@ from app.domain.languages import (
     WHISPER_V3_LANGUAGES,
     known_code,
     language_name,
+    phrase_language,
     whisper_language,
 )
+from app.domain.transcript import LanguageGuess
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,24 @@ def test_cantonese_becomes_chinese_only_where_the_model_has_no_cantonese() -> No
 def test_languages_have_english_names() -> None:
     assert language_name("de") == "German"
     assert language_name("tlh") == "tlh"
+
+
+def guesses(**probabilities: float) -> tuple[LanguageGuess, ...]:
+    return tuple(LanguageGuess(code, probability) for code, probability in probabilities.items())
+
+
+@pytest.mark.parametrize(
+    ("heard", "before", "expected"),
+    [
+        (guesses(en=0.4, fr=0.35), None, "en"),
+        (guesses(fr=0.95, en=0.05), "en", "fr"),
+        (guesses(fr=0.6, en=0.4), "en", "en"),
+        (guesses(en=0.5, fr=0.4), "en", "en"),
+        (guesses(fr=0.6, de=0.4), "es", "fr"),
+    ],
+)
+def test_a_doubtful_guess_does_not_change_the_language(
+    heard: tuple[LanguageGuess, ...], before: str | None, expected: str
+) -> None:
+    previous = None if before is None else LanguageGuess(before, 0.9)
+    assert phrase_language(heard, previous).language == expected
