@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from app.domain.text.cues import CueLimits
+from cli.captions import DEFAULTS, CaptionDuration, CaptionLineLength, CaptionLines, CaptionsInto, CaptionWriter
 from cli.failures import failed, plain_failures
 from cli.live_client import LiveFailure
 from cli.live_options import (
@@ -45,17 +47,25 @@ def listen(
     vad_events: VadEvents = False,
     params: Params = [],  # noqa: B006 -- typer reads the default and hands out a new list
     as_json: AsJson = False,
+    captions: CaptionsInto = None,
+    caption_line_length: CaptionLineLength = DEFAULTS.line_length,
+    caption_lines: CaptionLines = DEFAULTS.lines,
+    caption_duration: CaptionDuration = DEFAULTS.duration_s,
 ) -> None:
     """Send the microphone to a server and print the words as they come. Ctrl-C ends it."""
     if interim_results is None:
         interim_results = sys.stdout.isatty() and not as_json
+    display: Display = JsonLines() if as_json else Screen()
+    if captions is not None:
+        limits = CueLimits(caption_line_length, caption_lines, caption_duration)
+        display = CaptionWriter(display, captions, language or "en", limits)
     query = Query(model, language, interim_results, punctuate, endpointing, utterance_end_ms, vad_events, False, params)
     with plain_failures():
         try:
             if list_devices:
                 _print_devices()
             else:
-                _listen(device, query, url, key, JsonLines() if as_json else Screen())
+                _listen(device, query, url, key, display)
         except (LiveFailure, MicrophoneUnusable) as failure:
             raise failed(str(failure)) from failure
         except KeyboardInterrupt:

@@ -96,7 +96,7 @@ class Screen:
         self._refresh()
 
     def _take_results(self, message: Message) -> None:
-        channel, channels = _channel(message)
+        channel, channels = channel_of(message)
         line = _transcript(message)
         shown = Text(f"[{channel}] {line}" if channels > 1 and line else line)
         if not message.get("is_final"):
@@ -126,7 +126,7 @@ def _transcript(message: Message) -> str:
         return ""
 
 
-def _channel(message: Message) -> tuple[int, int]:
+def channel_of(message: Message) -> tuple[int, int]:
     """Its index, and how many there are."""
     try:
         index, count = message["channel_index"]

@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from app.domain.audio import HEADERLESS_ENCODINGS, AudioFormat
+from app.domain.text.cues import CueLimits
+from cli.captions import DEFAULTS, CaptionDuration, CaptionLineLength, CaptionLines, CaptionsInto, CaptionWriter
 from cli.failures import failed, plain_failures
 from cli.live_client import LiveFailure
 from cli.live_options import (
@@ -57,10 +59,17 @@ def stream(
     sample_rate: Annotated[int, typer.Option(min=0, help="Hertz of headerless input.")] = 0,
     channels: Annotated[int, typer.Option(min=1, help="Interleaved channels of headerless input.")] = 1,
     as_json: AsJson = False,
+    captions: CaptionsInto = None,
+    caption_line_length: CaptionLineLength = DEFAULTS.line_length,
+    caption_lines: CaptionLines = DEFAULTS.lines,
+    caption_duration: CaptionDuration = DEFAULTS.duration_s,
 ) -> None:
     """Send a recording to a server at the speed of speech, and print its words as they come."""
     declared = _declared(encoding, sample_rate, channels)
     display: Display = JsonLines() if as_json else Screen()
+    if captions is not None:
+        limits = CueLimits(caption_line_length, caption_lines, caption_duration)
+        display = CaptionWriter(display, captions, language or "en", limits)
     if interim_results is None:
         interim_results = sys.stdout.isatty() and not as_json
     query = Query(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from hashlib import sha256
@@ -19,11 +20,13 @@ from app.dialects.subtitles import render_srt, render_text, render_vtt
 from app.domain.errors import SttError
 from app.domain.languages import whisper_language
 from app.domain.options import TextOptions, TranscribeOptions
+from app.domain.text.cues import CueLimits
 from app.domain.transcript import Transcript
 from app.services.bundle import Services
 from app.settings import Settings
 from app.telemetry import configure_logging
 from app.wiring import build_catalog, start_services
+from cli.captions import DEFAULTS, CaptionDuration, CaptionLineLength, CaptionLines
 from cli.failures import plain_failures
 from cli.models import ensure_default_model
 
@@ -37,23 +40,43 @@ class Format(str, Enum):
     VTT = "vtt"
 
 
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How a transcript is printed."""
+
+    format: Format
+    captions: CueLimits
+
+    def render(self, transcript: Transcript, options: TranscribeOptions, file: Path) -> str:
+        if self.format is Format.JSON:
+            facts = RequestFacts(str(uuid4()), datetime.now(timezone.utc), _digest(file))
+            return render_response(transcript, options, facts).decode() + "\n"
+        if self.format is Format.TEXT:
+            return render_text(transcript)
+        return (render_srt if self.format is Format.SRT else render_vtt)(transcript, self.captions)
+
+
 def transcribe(
     files: Annotated[list[Path], typer.Argument(help="Recordings, in any usual format.", exists=True, dir_okay=False)],
-    output: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.TEXT,
+    output: Annotated[Format, typer.Option("--format", "-f", help="What to print.")] = Format.TEXT,
     model: Annotated[str | None, typer.Option(help="Model; the default one otherwise.")] = None,
     language: Annotated[str, typer.Option(help="Language code, or `auto` to detect it.")] = "en",
     translate: Annotated[bool, typer.Option(help="Translate into English.")] = False,
     multichannel: Annotated[bool, typer.Option(help="Transcribe each channel apart.")] = False,
+    caption_line_length: CaptionLineLength = DEFAULTS.line_length,
+    caption_lines: CaptionLines = DEFAULTS.lines,
+    caption_duration: CaptionDuration = DEFAULTS.duration_s,
 ) -> None:
     """Transcribe recordings without a server."""
+    render = Rendering(output, CueLimits(caption_line_length, caption_lines, caption_duration))
     with plain_failures():
-        failures = _transcribe(files, output, model, language, translate, multichannel)
+        failures = _transcribe(files, render, model, language, translate, multichannel)
     if failures:
         raise typer.Exit(1)
 
 
 def _transcribe(
-    files: list[Path], output: Format, model: str | None, language: str, translate: bool, multichannel: bool
+    files: list[Path], output: Rendering, model: str | None, language: str, translate: bool, multichannel: bool
 ) -> int:
     console = Console(stderr=True)
     settings = Settings()
@@ -76,7 +99,7 @@ def _transcribe(
 
 
 async def _transcribe_all(
-    settings: Settings, files: list[Path], options: TranscribeOptions, output: Format, console: Console
+    settings: Settings, files: list[Path], options: TranscribeOptions, output: Rendering, console: Console
 ) -> int:
     """Print every transcript as it is done; the number of files that failed."""
     services = await start_services(settings)
@@ -87,7 +110,7 @@ async def _transcribe_all(
             if transcript is None:
                 failures += 1
             else:
-                print(_render(transcript, options, output, file), end="")
+                print(output.render(transcript, options, file), end="")
     finally:
         await services.models.close()
         services.accounts.close()
@@ -105,13 +128,6 @@ async def _transcribe_one(services: Services, file: Path, options: TranscribeOpt
         except SttError as error:
             console.print(f"error: {file.name}: {error.message}", highlight=False)
             return None
-
-
-def _render(transcript: Transcript, options: TranscribeOptions, output: Format, file: Path) -> str:
-    if output is Format.JSON:
-        facts = RequestFacts(str(uuid4()), datetime.now(timezone.utc), _digest(file))
-        return render_response(transcript, options, facts).decode() + "\n"
-    return {Format.TEXT: render_text, Format.SRT: render_srt, Format.VTT: render_vtt}[output](transcript)
 
 
 def _digest(file: Path) -> str:

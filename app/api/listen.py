@@ -23,11 +23,7 @@ from app.telemetry import logger
 router = APIRouter()
 _log = logger(__name__)
 
-_CAPTIONS = {
-    "srt": (render_srt, "application/x-subrip"),
-    "vtt": (render_vtt, "text/vtt"),
-    "text": (render_text, "text/plain"),
-}
+_CAPTIONS = {"srt": (render_srt, "application/x-subrip"), "vtt": (render_vtt, "text/vtt")}
 
 
 @router.post("/v1/listen", openapi_extra=LISTEN_OPENAPI, summary="Transcribe a recording", tags=["listen"])
@@ -85,8 +81,10 @@ def _render(transcript: Transcript, asked: ListenRequest, facts: RequestFacts) -
     if asked.response_format == "json":
         body = render_response(transcript, asked.options, facts)
         return Response(body, headers=headers, media_type="application/json")
+    if asked.response_format == "text":
+        return Response(render_text(transcript), headers=headers, media_type="text/plain")
     render, media_type = _CAPTIONS[asked.response_format]
-    return Response(render(transcript), headers=headers, media_type=media_type)
+    return Response(render(transcript, asked.captions), headers=headers, media_type=media_type)
 
 
 def _server_timing(timing: Timing) -> str:

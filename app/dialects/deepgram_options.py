@@ -10,6 +10,7 @@ from app.domain.audio import HEADERLESS_ENCODINGS, AudioFormat, TimeRange
 from app.domain.errors import InvalidParameter, InvalidRequest
 from app.domain.languages import MULTI, whisper_language
 from app.domain.options import DEFAULT_UTTERANCE_SPLIT_S, DecodingChoices, TextOptions, TranscribeOptions
+from app.domain.text.cues import CueLimits
 from app.domain.transcript import RequestWarning
 
 MAX_TAG_CHARACTERS = 128
@@ -25,6 +26,10 @@ MIN_SAMPLE_RATE = 1000
 MAX_SAMPLE_RATE = 384_000
 """Hertz between which sound can be speech; at 1 Hz a megabyte would unpack to days."""
 
+MIN_CAPTION_COLUMNS, MAX_CAPTION_COLUMNS, MAX_CAPTION_LINES = 10, 200, 4
+MIN_CAPTION_S, MAX_CAPTION_S = 1.0, 60.0
+"""Bounds of what can still be called captions: narrower ones have a word a line, longer ones hold a paragraph."""
+
 RESPONSE_FORMATS = ("json", "srt", "vtt", "text")
 
 _DEFAULT_RATES = {"mulaw": 8000, "alaw": 8000, "amr-nb": 8000, "amr-wb": 16_000, "opus": 48_000, "ogg-opus": 48_000}
@@ -39,6 +44,7 @@ class ListenRequest:
     tags: tuple[str, ...] = ()
     extra: tuple[tuple[str, str], ...] = ()
     response_format: str = "json"
+    captions: CueLimits = CueLimits()
 
 
 def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
@@ -68,6 +74,17 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         tags=tag_values(query),
         extra=extra_pairs(query),
         response_format=query.choice("response_format", RESPONSE_FORMATS, "json"),
+        captions=_cue_limits(query),
+    )
+
+
+def _cue_limits(query: Query) -> CueLimits:
+    usual = CueLimits()
+    duration_s = query.number("caption_duration", MIN_CAPTION_S, MAX_CAPTION_S)
+    return CueLimits(
+        line_length=query.integer("caption_line_length", MIN_CAPTION_COLUMNS, MAX_CAPTION_COLUMNS) or usual.line_length,
+        lines=query.integer("caption_lines", 1, MAX_CAPTION_LINES) or usual.lines,
+        duration_s=usual.duration_s if duration_s is None else duration_s,
     )
 
 

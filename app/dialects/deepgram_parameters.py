@@ -136,6 +136,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "response_format", _TEXT, _YES, "`json`, or captions and plain text: `srt`, `vtt`, `text`.", live=_IGNORE, ours=True
     ),
+    Parameter("caption_line_length", _INT, _YES, "Columns of a caption's line, 42 when absent.", live=_IGNORE, ours=True),
+    Parameter("caption_lines", _INT, _YES, "Lines of a caption, 1 to 4; 2 when absent.", live=_IGNORE, ours=True),
+    Parameter("caption_duration", _FLOAT, _YES, "Most seconds a caption stands, 7 when absent.", live=_IGNORE, ours=True),
 )
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}

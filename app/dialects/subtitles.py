@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from app.domain.languages import word_space
-from app.domain.text.forms import ends_sentence
-from app.domain.transcript import Channel, Transcript, Word
-
-MAX_CUE_CHARACTERS = 84
-"""Two lines of 42 characters, the usual limit for subtitles."""
-
-MAX_CUE_S = 7.0
-"""Seconds a cue may last, the usual limit for subtitles."""
-
-CUE_GAP_S = 0.8
-"""Silence, in seconds, that starts a new cue: as long as the pause that splits utterances."""
+from app.domain.text.cues import Cue, CueLimits, build_cues
+from app.domain.transcript import Transcript, Word
 
 
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """One caption: milliseconds from the start of the recording, and its text."""
+def render_srt(transcript: Transcript, limits: CueLimits | None = None) -> str:
+    """SubRip. Empty for a recording without speech.
 
-    start_ms: int
-    end_ms: int
-    text: str
-
-
-def render_srt(transcript: Transcript) -> str:
-    """SubRip. Empty for a recording without speech."""
-    blocks = [
-        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{cue.text}\n"
-        for number, cue in enumerate(_all_cues(transcript), start=1)
-    ]
+    Where voices were told apart, ``[speaker 0]`` stands above the text whenever another one speaks.
+    """
+    blocks: list[str] = []
+    voice: tuple[int, int | None] = (0, None)
+    for number, (channel_index, cue) in enumerate(_all_cues(transcript, limits), start=1):
+        label = ""
+        if cue.speaker is not None and voice != (channel_index, cue.speaker):
+            label = f"[speaker {cue.speaker}]\n"
+        voice = (channel_index, cue.speaker)
+        times = f"{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}"
+        # SubRip has no way to escape; readers take a line with this arrow for times
+        blocks.append(f"{number}\n{times}\n{label}{cue.text.replace('-->', chr(0x2192))}\n")
     return "\n".join(blocks)
 
 
-def render_vtt(transcript: Transcript) -> str:
-    """WebVTT. Only the header for a recording without speech."""
+def render_vtt(transcript: Transcript, limits: CueLimits | None = None) -> str:
+    """WebVTT. Only the header for a recording without speech. Voices told apart are ``<v Speaker 0>``."""
     blocks = [
-        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{_escape(cue.text)}\n" for cue in _all_cues(transcript)
+        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{_voice(cue)}{_escape(cue.text)}\n"
+        for _, cue in _all_cues(transcript, limits)
     ]
     return "\n".join(["WEBVTT\n", *blocks])
 
@@ -51,33 +42,20 @@ def render_text(transcript: Transcript) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _all_cues(transcript: Transcript) -> list[Cue]:
-    cues = [cue for channel in transcript.channels for cue in _cues(channel)]
-    return sorted(cues, key=lambda cue: (cue.start_ms, cue.end_ms))
+def _all_cues(transcript: Transcript, limits: CueLimits | None) -> list[tuple[int, Cue]]:
+    """Cues of all channels in order of time, each with its channel; those of different channels may overlap."""
+    until_s = transcript.duration_s
+    cues = [
+        (index, cue)
+        for index, channel in enumerate(transcript.channels)
+        for cue in build_cues(channel.words, channel.language, limits, until_s)
+    ]
+    return sorted(cues, key=lambda item: (item[1].start_ms, item[1].end_ms))
 
 
-def _cues(channel: Channel) -> Iterable[Cue]:
-    group: list[Word] = []
-    for word in channel.words:
-        if group and _is_full(group, word, channel.language):
-            yield _cue(group, channel.language)
-            group = []
-        group.append(word)
-    if group:
-        yield _cue(group, channel.language)
-
-
-def _is_full(group: list[Word], following: Word, language: str) -> bool:
-    return (
-        ends_sentence(group[-1].text)
-        or following.start_s - group[-1].end_s > CUE_GAP_S
-        or following.end_s - group[0].start_s > MAX_CUE_S
-        or len(_join([*group, following], language)) > MAX_CUE_CHARACTERS
-    )
-
-
-def _cue(group: list[Word], language: str) -> Cue:
-    return Cue(round(group[0].start_s * 1000), round(group[-1].end_s * 1000), _join(group, language))
+def _voice(cue: Cue) -> str:
+    """A voice span over the whole cue, which needs no end tag."""
+    return "" if cue.speaker is None else f"<v Speaker {cue.speaker}>"
 
 
 def _join(words: Iterable[Word], language: str) -> str:
