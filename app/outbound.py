@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import ssl
 import zlib
-from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from http import HTTPStatus
 from typing import BinaryIO
@@ -20,10 +19,15 @@ import anyio.to_thread
 import httpx
 
 from app.domain.errors import PayloadTooLarge, RemoteContentError
-from app.outbound_addresses import AllowList, IpAddress, host_of, is_public, parse_literal, parse_url, port_of, resolve
-
-Resolver = Callable[[str, int], Awaitable[Sequence[IpAddress]]]
-"""Host name and port -> addresses, best first. ``OSError`` or ``UnicodeError``: no answer."""
+from app.outbound_addresses import AllowList, IpAddress, host_of, parse_url, port_of, resolve
+from app.outbound_pinned import (
+    LookupFailed,
+    NotRoutable,
+    Resolver,
+    basic_authorization,
+    checked_addresses,
+    send_pinned,
+)
 
 UNPARSEABLE = "The URL of the media could not be parsed."
 NOT_ROUTABLE = "The URL of the media is not publicly routable."
@@ -87,7 +91,7 @@ class HttpFetcher:
         here = first
         for _ in range(self._max_redirects + 1):
             # the URL's user and password belong to the server they were written for, and to no other
-            authorization = _basic(first) if _origin(here) == _origin(first) else None
+            authorization = basic_authorization(first) if _origin(here) == _origin(first) else None
             location = await self._get(here, await self._checked_addresses(here), authorization, sink)
             if location is None:
                 return
@@ -95,20 +99,12 @@ class HttpFetcher:
         raise RemoteContentError(TOO_MANY_REDIRECTS)
 
     async def _checked_addresses(self, url: httpx.URL) -> Sequence[IpAddress]:
-        host = host_of(url)
-        literal = parse_literal(host)
         try:
-            addresses = [literal] if literal else await self._resolver(host, port_of(url))
-        except (OSError, UnicodeError) as error:
+            return await checked_addresses(url, self._allow, self._resolver)
+        except NotRoutable as error:
+            raise RemoteContentError(NOT_ROUTABLE) from error
+        except LookupFailed as error:
             raise RemoteContentError(ROUTABILITY_UNKNOWN) from error
-        if not addresses:
-            raise RemoteContentError(ROUTABILITY_UNKNOWN)
-        if not self._allow.allows_name(host):
-            # one private address among public ones is enough to refuse: the client could make us pick it
-            for address in addresses:
-                if not (is_public(address) or self._allow.allows_address(address)):
-                    raise RemoteContentError(NOT_ROUTABLE)
-        return addresses
 
     async def _get(
         self, url: httpx.URL, addresses: Sequence[IpAddress], authorization: str | None, sink: _Sink
@@ -136,21 +132,11 @@ class HttpFetcher:
         addresses: Sequence[IpAddress],
         authorization: str | None,
     ) -> httpx.Response:
-        headers = {"Host": url.netloc.decode("ascii"), "Accept": "*/*", "Accept-Encoding": "identity"}
-        headers |= {"User-Agent": "whisperapi", "Connection": "close"}
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "whisperapi", "Connection": "close"}
         if authorization:
             headers["Authorization"] = authorization
-        # the address takes the name's place in the URL; the name goes into Host, into SNI and into the certificate check
-        extensions = {"timeout": self._timeout.as_dict(), "sni_hostname": host_of(url).rstrip(".")}
-        for address in addresses:
-            pinned = url.copy_with(host=str(address), userinfo=b"", fragment=None)
-            request = httpx.Request("GET", pinned, headers=headers, extensions=extensions)
-            try:
-                return await transport.handle_async_request(request)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if address == addresses[-1]:
-                    raise
-        raise RemoteContentError(ROUTABILITY_UNKNOWN)
+        request = httpx.Request("GET", url, headers=headers, extensions={"timeout": self._timeout.as_dict()})
+        return await send_pinned(transport, request, addresses)
 
 
 class _Sink:
@@ -233,9 +219,3 @@ def _parse(url: str, base: httpx.URL | None = None) -> httpx.URL:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int]:
     return url.scheme, host_of(url), port_of(url)
-
-
-def _basic(url: httpx.URL) -> str | None:
-    if not url.userinfo:
-        return None
-    return "Basic " + b64encode(f"{url.username}:{url.password}".encode()).decode("ascii")

@@ -5,7 +5,7 @@ Everything in a signature is a domain type, so any adapter can be replaced by a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -296,3 +296,40 @@ class Fetcher(Protocol):
     """
 
     async def fetch(self, url: str, target: BinaryIO, max_bytes: int) -> int: ...
+
+
+class DeliveryFailed(Exception):
+    """An answer did not reach its callback. The message may be stored and shown to the operator: it holds no URL."""
+
+
+class Deliverer(Protocol):
+    """Sends answers to addresses that clients name, from public hosts only unless the operator allowed others.
+
+    ``check`` raises ``InvalidRequest`` for what is no URL of HTTP and ``RemoteContentError`` for a host that may not be
+    called. ``deliver`` makes one attempt, checking the address again; anything but a 2xx is ``DeliveryFailed``.
+    """
+
+    async def check(self, url: str) -> None: ...
+
+    async def deliver(self, callback: Callback, body: bytes, headers: Mapping[str, str]) -> None: ...
+
+
+class CallbackSink(Protocol):
+    """Where the messages of one live stream go, in order. ``send`` raises ``DeliveryFailed`` when they can go no further."""
+
+    async def send(self, text: str) -> None: ...
+
+    async def dropped(self) -> None:
+        """Return when the other side has gone. Where there is no standing connection: never."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class LiveCallbacks(Protocol):
+    """Opens sinks for http, https, ws and wss. Raises as ``Deliverer.check`` does, also when nobody answers a ws URL.
+
+    ``headers`` go with every request, or with the handshake.
+    """
+
+    async def open(self, callback: Callback, headers: Mapping[str, str]) -> CallbackSink: ...

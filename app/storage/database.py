@@ -6,12 +6,15 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.domain.errors import Unavailable
 
 BUSY_TIMEOUT_S = 10.0
 """Seconds a writer waits for another one. A key write takes under a millisecond; the first migration about 50 of them."""
@@ -24,10 +27,12 @@ class DatabaseUnusable(Exception):
     """The configured database cannot be opened or migrated. The message is for the operator; it holds no password."""
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, *, durable: bool = False) -> Engine:
     """Open ``url``; nothing is read yet. The caller owns the engine and disposes of it.
 
     A SQLite file and its folder are created readable by this user alone; what exists already keeps its permissions.
+    ``durable``: what SQLite has committed survives a power cut, for one more write to the disk per transaction, and what it
+    deletes is overwritten.
     Raises ``DatabaseUnusable`` for a URL that is none, a driver that is not installed, and SQLite in memory.
     """
     parsed = _parse(url)
@@ -48,6 +53,8 @@ def open_database(url: str) -> Engine:
     if is_sqlite:
         _create_file(parsed)
         event.listen(engine, "connect", _prepare_connection)
+        if durable:
+            event.listen(engine, "connect", _make_durable)
         event.listen(engine, "begin", _begin)
     return engine
 
@@ -70,6 +77,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
         yield connection
+
+
+@contextmanager
+def translated(
+    transaction: AbstractContextManager[Connection], is_there_already: str, cannot_be_reached: str
+) -> Iterator[Connection]:
+    """The transaction, with its failures in the words of the ports: ``ValueError`` and ``Unavailable``."""
+    try:
+        with transaction as connection:
+            yield connection
+    except IntegrityError as error:
+        raise ValueError(is_there_already) from error
+    except (DBAPIError, PoolTimeout) as error:
+        raise Unavailable(cannot_be_reached) from error
 
 
 def _parse(url: str) -> URL:
@@ -117,6 +138,15 @@ def _prepare_connection(connection: Any, _record: object) -> None:
         _enable_wal(cursor)
         cursor.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a power cut can lose the last commits, never the file
         cursor.execute("PRAGMA foreign_keys = ON")
+    finally:
+        cursor.close()
+
+
+def _make_durable(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA secure_delete = ON")
     finally:
         cursor.close()
 

@@ -1,20 +1,17 @@
-"""The stores in SQL: the only file with queries."""
+"""Keys in SQL."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, or_, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.domain.errors import Unavailable
 from app.domain.ports import ApiKey
-from app.storage.database import reading, writing
+from app.storage.database import reading, translated, writing
 from app.storage.tables import KeyRow
 
 
@@ -81,16 +78,8 @@ class SqlKeyStore:
 _COLUMNS = tuple(KeyRow.__table__.columns)
 
 
-@contextmanager
-def _translated(transaction: AbstractContextManager[Connection]) -> Iterator[Connection]:
-    """The transaction, with its failures in the words of the port."""
-    try:
-        with transaction as connection:
-            yield connection
-    except IntegrityError as error:
-        raise ValueError("this key is stored already") from error
-    except (DBAPIError, PoolTimeout) as error:
-        raise Unavailable("The key store cannot be reached.") from error
+def _translated(transaction: AbstractContextManager[Connection]) -> AbstractContextManager[Connection]:
+    return translated(transaction, "this key is stored already", "The key store cannot be reached.")
 
 
 def _columns(key: ApiKey, secret_hash: str) -> dict[str, Any]:

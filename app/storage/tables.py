@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, String
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Index, Integer, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -58,3 +58,34 @@ class KeyRow(Base):
     expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class JobRow(Base):
+    """One accepted recording with a callback (``app/domain/jobs.py`` says what the columns mean).
+
+    ``worker`` holds it until ``lease_ends``; both are null while nobody does. ``outcome_*`` are null except while something
+    waits for its delivery.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index(None, "state", "due"),)
+
+    job_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(36))
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    request: Mapped[str] = mapped_column(Text)
+    callback_url: Mapped[str] = mapped_column(Text)
+    callback_method: Mapped[str] = mapped_column(String(8))
+    audio_url: Mapped[str] = mapped_column(Text)
+    audio_bytes: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(16))
+    due: Mapped[datetime] = mapped_column(UtcDateTime)
+    worker: Mapped[str | None] = mapped_column(String(36))
+    lease_ends: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Integer)
+    deliveries: Mapped[int] = mapped_column(Integer)
+    problem: Mapped[str] = mapped_column(String(80))
+    finished: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    outcome_body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    outcome_type: Mapped[str | None] = mapped_column(String(80))
+    outcome_problem: Mapped[str | None] = mapped_column(String(80))
