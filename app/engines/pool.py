@@ -29,6 +29,12 @@ from app.engines.workers import Launcher, WorkerSpec
 MAX_DEATHS = 2
 """Workers a job may take with it before it is given up."""
 
+RELIEFS = 1
+"""Workers beyond those that decode at a time, where forking makes them cheap. A final that finds an interim in its way gets
+one at once, and the interim's worker is killed: whisper.cpp cannot be stopped inside the encoder, and to wait for that, or
+for a fork, whose first decode is slower, cost a final 60 to 100 ms (base dimensions, two cores, 2026-11-20). The price is
+the memory of one more decode's buffers."""
+
 NEWEST_WEIGHT = 0.2  # of the last decode in the moving mean that estimates waiting times
 LONGEST_RETRY_S = 60.0
 
@@ -74,7 +80,7 @@ class _Session:
 class ProcessPool:
     """Fulfils ``ports.EnginePool`` with workers in processes of their own. Made by ``start``; belongs to one event loop."""
 
-    def __init__(self, launcher: Launcher, workers: int, max_pending: int) -> None:
+    def __init__(self, launcher: Launcher, workers: int, max_pending: int, reliefs: int = 0) -> None:
         self.workers = workers
         self.capabilities: EngineCapabilities
         self._launcher = launcher
@@ -82,7 +88,7 @@ class ProcessPool:
         self._schedule: Schedule[_Job] = Schedule()
         self._crew = Crew(
             launcher,
-            workers,
+            workers + reliefs,
             on_ready=self._on_ready,
             on_lost=self._on_lost,
             on_reply=self._on_reply,
@@ -115,12 +121,13 @@ class ProcessPool:
         plan = plan_workers(cores, workers, threads)
         spec = WorkerSpec(model, plan.threads, use_gpu, flash_attention)
         launcher: Launcher | None = None
+        reliefs = 0
         if sys.platform == "linux" if fork is None else fork:
-            launcher = await start_nursery(spec)
+            launcher, reliefs = await start_nursery(spec), RELIEFS
         if launcher is None:
             plan = plan_workers(cores, workers, threads, gpu=use_gpu)
-            launcher = SpawningLauncher(replace(spec, threads=plan.threads))
-        pool = cls(launcher, plan.workers, max_pending)
+            launcher, reliefs = SpawningLauncher(replace(spec, threads=plan.threads)), 0
+        pool = cls(launcher, plan.workers, max_pending, reliefs)
         try:
             ready = await pool._crew.start()
             pool.capabilities = wire.unpack_capabilities(ready["capabilities"])
@@ -153,8 +160,8 @@ class ProcessPool:
         """A snapshot."""
         return replace(
             self._stats,
-            workers=self._crew.alive,
-            busy=len(self._running),
+            workers=min(self.workers, self._crew.alive),
+            busy=sum(not slot.killed for slot in self._running),
             waiting=len(self._schedule),
             restarts=self._crew.restarts,
         )
@@ -185,7 +192,8 @@ class ProcessPool:
         job.ticket = self._schedule.add(job, session.number, job_class, time.monotonic())
         session.jobs.add(job)
         self._dispatch()
-        self._make_room()
+        if self._make_room():
+            self._dispatch()
         try:
             reply = _unwrap(await job.done)
         except SttError as error:
@@ -208,28 +216,49 @@ class ProcessPool:
         now_s = time.monotonic()
         for old in self._schedule.expired(now_s):
             self._shed(old.job)
-        for slot in self._crew.slots:
-            if slot.worker is None or slot in self._running:
-                continue
+        free = [slot for slot in self._crew.slots if slot.worker is not None and slot not in self._running]
+        while free and self._may_start():
             ticket = self._schedule.take(now_s)
             if ticket is None:
                 return
-            job = ticket.job
-            job.queue_s += now_s - ticket.since_s
-            self._stats.queue_s += now_s - ticket.since_s
-            job.slot = slot
-            self._running[slot] = job
+            # A worker that has decoded is faster, so interims, which finals may stop, get one that has not if there is one.
+            is_interim = ticket.rank is JobClass.INTERIM
+            slot = min(free, key=lambda slot: slot.answered is is_interim)
+            free.remove(slot)
+            self._start(slot, ticket.job, now_s - ticket.since_s)
+
+    def _may_start(self) -> bool:
+        """Whether the next job may run now: as one of ``workers``, or as a final in place of a decode nobody waits for."""
+        working = [slot for slot in self._running if not slot.killed]
+        if len(working) < self.workers:
+            return True
+        if self._schedule.urgent():
+            for slot in working:
+                if self._running[slot].done.done():
+                    self._kill(slot)
+                    return True
+        return False
+
+    def _start(self, slot: Slot, job: _Job, waited_s: float) -> None:
+        job.queue_s += waited_s
+        self._stats.queue_s += waited_s
+        job.slot = slot
+        self._running[slot] = job
+        if slot.worker is not None:
             slot.worker.link.send(job.header, job.pcm)
 
-    def _make_room(self) -> None:
-        """Stop interims while finals wait: one for each final beyond those that are being stopped already."""
+    def _make_room(self) -> bool:
+        """Stop interims while finals wait: one for each final beyond those being stopped already. Whether any was."""
         stopping = sum(job.done.done() for job in self._running.values())
+        stopped = False
         for _ in range(self._schedule.urgent() - stopping):
             running = (job.ticket for job in self._running.values() if job.ticket is not None and not job.done.done())
             ticket = first_to_give_way(running)
             if ticket is None:
-                return
+                break
             self._shed(ticket.job)
+            stopped = True
+        return stopped
 
     def _shed(self, job: _Job) -> None:
         if not job.done.done():
@@ -247,7 +276,11 @@ class ProcessPool:
             asyncio.get_running_loop().call_later(self._launcher.abort_s, self._lose_patience, slot, job)
 
     def _lose_patience(self, slot: Slot, job: _Job) -> None:
-        if self._running.get(slot) is job and slot.worker is not None:
+        if self._running.get(slot) is job:
+            self._kill(slot)
+
+    def _kill(self, slot: Slot) -> None:
+        if slot.worker is not None:
             slot.killed = True
             slot.worker.kill()
 

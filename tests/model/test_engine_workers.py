@@ -19,7 +19,7 @@ from app.domain.errors import ClientGone, EngineFailed, Unavailable
 from app.domain.options import DecodeOptions
 from app.domain.ports import Aborted, EngineSession, JobClass
 from app.domain.transcript import Hypothesis
-from app.engines.pool import ProcessPool
+from app.engines.pool import RELIEFS, ProcessPool
 
 pytestmark = [
     pytest.mark.model,
@@ -93,7 +93,8 @@ def start(session: EngineSession, clip: str = "phone-number.wav") -> asyncio.Tas
 @pytest.mark.parametrize("fork", [True, False])
 def test_two_jobs_at_once_get_their_own_answers(fork: bool) -> None:
     async def scenario(pool: ProcessPool) -> None:
-        assert len(set(pool.worker_pids())) == 2
+        assert len(set(pool.worker_pids())) == 2 + (RELIEFS if fork else 0)
+        assert pool.stats().workers == 2
         async with pool.admit() as one, pool.admit() as two:
             jobs = [start(one), start(two, "sentences-10s.wav")]
             await asyncio.sleep(0)
@@ -152,13 +153,14 @@ def test_workers_that_die_before_they_see_a_job_do_not_count_against_it() -> Non
     run(scenario)
 
 
-def test_the_only_worker_killed_is_replaced_and_the_job_answered() -> None:
+def test_all_workers_killed_are_replaced_and_the_job_answered() -> None:
     async def scenario(pool: ProcessPool) -> None:
-        (pid,) = pool.worker_pids()
+        pids = pool.worker_pids()
         async with pool.admit() as session:
             job = start(session, "sentences-10s.wav")
             await until(lambda: pool.stats().busy == 1)
-            os.kill(pid, signal.SIGKILL)
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
             assert text(await job) == SENTENCES
 
     run(scenario, workers=1)
@@ -166,7 +168,7 @@ def test_the_only_worker_killed_is_replaced_and_the_job_answered() -> None:
 
 def test_a_job_that_takes_two_workers_with_it_fails() -> None:
     async def scenario(pool: ProcessPool) -> None:
-        first, second = pool.worker_pids()
+        first, second = pool.worker_pids()[:2]
         idle_ticks = {pid: ticks(pid) for pid in (first, second)}
         async with pool.admit() as session:
             job = start_long(session)
@@ -216,23 +218,24 @@ def test_a_session_that_ends_takes_its_jobs_along() -> None:
 
 def test_signals_for_the_server_do_not_reach_the_workers() -> None:
     async def scenario(pool: ProcessPool) -> None:
-        (pid,) = pool.worker_pids()
-        assert os.getsid(pid) != os.getsid(0)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            os.kill(pid, number)
+        pids = pool.worker_pids()
+        for pid in pids:
+            assert os.getsid(pid) != os.getsid(0)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(pid, number)
         async with pool.admit() as session:
             assert text(await start(session)) == PHONE
-        assert pool.worker_pids() == (pid,)
+        assert pool.worker_pids() == pids
 
     run(scenario, workers=1)
 
 
 def test_a_nursery_killed_is_started_again() -> None:
     async def scenario(pool: ProcessPool) -> None:
-        (worker,) = pool.worker_pids()
-        os.kill(parent_of(worker), signal.SIGKILL)
-        os.kill(worker, signal.SIGKILL)
-        await until(lambda: pool.worker_pids() not in ((worker,), ()))
+        before = pool.worker_pids()
+        for pid in (parent_of(before[0]), *before):
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: bool(pool.worker_pids()) and not set(before) & set(pool.worker_pids()))
         async with pool.admit() as session:
             assert text(await start(session)) == PHONE
 
@@ -284,7 +287,7 @@ def test_workers_end_with_a_server_that_was_killed() -> None:
         pids = [int(pid) for pid in server.stdout.readline().split()]
         parents = {parent_of(pid) for pid in pids}
         server.kill()
-    assert len(pids) == 2
+    assert len(pids) == 2 + RELIEFS
     asyncio.run(asyncio.wait_for(until(lambda: not any(is_running(pid) for pid in [*pids, *parents])), 30))
 
 
@@ -336,6 +339,46 @@ def test_an_interim_gives_its_worker_to_a_final() -> None:
             with pytest.raises(Aborted):
                 await interim
         assert pool.stats().shed == 1
+
+    run(scenario, workers=1)
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_final_waits_neither_for_the_interim_in_its_way_nor_for_another_worker(cancelled: bool) -> None:
+    async def scenario(pool: ProcessPool) -> None:
+        before = pool.worker_pids()
+        nursery = parent_of(before[0])
+        async with pool.admit(live=True) as session:
+            slow = DecodeOptions(fit_context=False)
+            interim = asyncio.ensure_future(session.transcribe(read_clip("sentences-10s.wav"), slow, JobClass.INTERIM))
+            await until(lambda: pool.stats().busy == 1)
+            for pid in (nursery, before[0]):
+                os.kill(pid, signal.SIGSTOP)  # the interim never ends, and nobody forks
+            if cancelled:
+                interim.cancel()
+            try:
+                final = await session.transcribe(read_clip("phone-number.wav"), DecodeOptions(), JobClass.FINAL)
+                assert not is_running(before[0])
+            finally:
+                os.kill(nursery, signal.SIGCONT)
+            assert text(final) == PHONE
+            with pytest.raises(asyncio.CancelledError if cancelled else Aborted):
+                await interim
+            await until(lambda: len(pool.worker_pids()) == 1 + RELIEFS)
+        assert before[1] in pool.worker_pids()
+        assert pool.stats().restarts == 0
+
+    run(scenario, workers=1)
+
+
+def test_interims_leave_the_worker_that_has_decoded_to_finals() -> None:
+    async def scenario(pool: ProcessPool) -> None:
+        first, second = pool.worker_pids()
+        async with pool.admit(live=True) as session:
+            for job_class, worker in ((JobClass.FINAL, first), (JobClass.INTERIM, second), (JobClass.FINAL, first)):
+                idle_ticks = ticks(worker)
+                await session.transcribe(read_clip("phone-number.wav"), DecodeOptions(fit_context=False), job_class)
+                assert ticks(worker) > idle_ticks
 
     run(scenario, workers=1)
 

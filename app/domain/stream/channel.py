@@ -14,6 +14,7 @@ from app.domain.stream.cutting import best_cut
 from app.domain.stream.endpointing import Endpointer, Voice
 from app.domain.stream.events import SpeechStarted
 from app.domain.stream.finals import Finals, OwedFinal
+from app.domain.stream.hangover import gets_louder
 from app.domain.stream.interims import Interims
 from app.domain.stream.options import WINDOW_SAMPLES, SampleCounts, StreamOptions
 from app.domain.stream.outbox import Outbox
@@ -93,7 +94,7 @@ class ChannelMachine:
         if segment.speech_start is not None:
             if silence >= counts.pause:
                 self._end(speech_end + counts.pause, speech_final=counts.endpoint == counts.pause)
-            elif silence >= counts.speculate and segment.speculated_end != speech_end:
+            elif silence >= counts.speculate and segment.settled_end != speech_end:
                 self._speculate(speech_end)
         elif self._owes_endpoint and counts.endpoint is not None and silence >= counts.endpoint:
             self._end(speech_end + counts.endpoint, speech_final=True)
@@ -109,11 +110,22 @@ class ChannelMachine:
     # ---- segments ----
 
     def _speculate(self, speech_end: int) -> None:
-        segment = self._segment
-        segment.speculated_end = speech_end
-        self._interims.drop(segment)
-        end = speech_end + self._counts.hangover
-        segment.speculation = self._ask(segment.decode_start, end, JobClass.FINAL)
+        """Ask for the final's decode, and once more if it turns out that something can be heard after the voice."""
+        segment, clock = self._segment, self._ear.clock_samples
+        if clock >= speech_end + self._counts.hangover:
+            segment.settled_end = speech_end
+        end = self._heard_to(speech_end)
+        if segment.speculated_end != end <= clock:
+            segment.speculated_end = end
+            self._interims.drop(segment)
+            segment.speculation = self._ask(segment.decode_start, end, JobClass.FINAL)
+
+    def _heard_to(self, speech_end: int) -> int:
+        """Where the decode of speech that ended there ends, as far as the windows so far tell."""
+        counts = self._counts
+        tail = self._audio.copy(speech_end, min(self._ear.clock_samples, speech_end + counts.hangover))
+        is_still = not gets_louder(tail, counts.still_hangover)
+        return speech_end + (counts.still_hangover if is_still else counts.hangover)
 
     def _ask(self, start: int, end: int, job_class: JobClass) -> Asked:
         pcm = self._audio.copy(start, end)
@@ -123,13 +135,13 @@ class ChannelMachine:
         self, end: int, *, speech_final: bool, from_finalize: bool = False, heard_to: int | None = None,
         overlaps_after: bool = False, job_class: JobClass = JobClass.FINAL,
     ) -> None:  # fmt: skip
-        """End the open segment at ``end`` and owe its final, decoded up to ``heard_to`` (unset: speech plus hangover)."""
+        """End the open segment at ``end`` and owe its final, decoded up to ``heard_to`` (unset: speech and its hangover)."""
         segment = self._segment
         place = Placement(segment.decode_start, segment.start, end, segment.overlaps_before, overlaps_after)
         final = OwedFinal(place, segment.speech_start, speech_final, from_finalize)
         if segment.speech_start is not None:
             if heard_to is None:
-                heard_to = min(end, (self._ear.speech_end_samples or 0) + self._counts.hangover)
+                heard_to = min(end, self._heard_to(self._ear.speech_end_samples or 0))
             self._fill(final, segment, heard_to, job_class)
             self._decoded_until = heard_to
         self._interims.drop(segment)
@@ -162,7 +174,7 @@ class ChannelMachine:
         decode_start, heard_to = at - counts.overlap, at + counts.overlap
         if cut.in_pause:
             last_voiced = max((i for i in range(cut.offset_samples // WINDOW_SAMPLES) if voiced[i]), default=-1)
-            heard_to = min(at, clock - span + (last_voiced + 1) * WINDOW_SAMPLES + counts.hangover)
+            heard_to = min(at, self._heard_to(clock - span + (last_voiced + 1) * WINDOW_SAMPLES))
         self._end(at, speech_final=False, heard_to=heard_to, overlaps_after=not cut.in_pause)
         if (self._ear.speech_end_samples or 0) <= at:
             return

@@ -42,7 +42,9 @@ class Segment:
     speculation: Asked | None = None
     """The decode that will be the final's if the pause lasts."""
     speculated_end: int | None = None
-    """End of the speech for which that was asked; once per pause is enough."""
+    """End of the audio for which that was asked last."""
+    settled_end: int | None = None
+    """End of the speech for which nothing more can change about it."""
     guess: Guess | None = None
     agreement: Agreement = field(default_factory=Agreement)
     shown: tuple[Word, ...] = ()

@@ -68,7 +68,7 @@ def test_the_decode_reaches_from_the_preroll_to_the_hangover_whatever_the_endpoi
         player.play()
         job = player.asked[0]
         assert job.start_samples == samples(0.512) - samples(0.3)
-        assert job.start_samples + len(job.pcm) == speech_end(TWO.words[2].end_s) + samples(0.096)
+        assert job.start_samples + len(job.pcm) == speech_end(TWO.words[2].end_s) + samples(0.032)
 
 
 def test_the_preroll_never_repeats_what_was_decoded_but_may_reach_over_an_endpoint() -> None:
@@ -147,7 +147,7 @@ def test_long_speech_is_cut_in_its_best_pause() -> None:
     assert all(not f.words for f in rest)
     # Its decode ends with the speech before the pause: it is the one that was asked for when that pause began.
     (decode,) = (job for job in player.asked if job.start_samples == player.asked[0].start_samples)
-    assert decode.start_samples + len(decode.pcm) == speech_end(line.words[43].end_s) + samples(0.096)
+    assert decode.start_samples + len(decode.pcm) == speech_end(line.words[43].end_s) + samples(0.032)
 
 
 def test_long_speech_without_a_pause_is_cut_too_and_no_word_is_lost_or_doubled() -> None:

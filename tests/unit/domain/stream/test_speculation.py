@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from app.domain.audio import samples, seconds
 from app.domain.ports import JobClass
-from app.domain.stream.events import CloseStream, Finalize
+from app.domain.stream.events import Audio, CloseStream, Finalize
+from app.domain.stream.machine import StreamMachine
 from app.domain.stream.options import StreamOptions
 from tests.support.script import Player, finals, interims, said, talk, text
 
@@ -19,11 +21,11 @@ def slow(talk_: object = ONE, **options: object) -> Player:
     return Player(StreamOptions(**{"endpointing_s": 0.5, **options}), talk_, answers=False)  # type: ignore[arg-type]
 
 
-def test_the_decode_starts_a_tenth_of_a_second_into_the_pause() -> None:
+def test_the_decode_starts_with_the_first_window_of_the_pause() -> None:
     player = slow()
-    player.play(END_S + 0.09)
+    player.play(END_S + 0.03)
     assert player.asked == []
-    player.play(END_S + 0.1)
+    player.play(END_S + 0.04)
     (job,) = player.asked
     assert job.job_class is JobClass.FINAL
     assert finals(player.events) == []
@@ -112,11 +114,51 @@ def test_finalize_uses_the_decode_that_is_under_way() -> None:
 
 def test_finalize_before_the_hangover_has_arrived_decodes_what_is_there() -> None:
     player = slow()
-    player.play(END_S + 0.05)
+    player.play(END_S + 0.02)
     player.send(CloseStream())
     (job,) = player.asked
     assert job.job_class is JobClass.FINALIZE
-    assert job.start_samples + len(job.pcm) == samples(END_S + 0.05)
+    assert job.start_samples + len(job.pcm) == samples(END_S + 0.02)
+
+
+class TestSomethingAfterTheVoice:
+    """A final stop: its closure is the end for the detector, its burst comes in the second or third window after that."""
+
+    AUDIO = np.full(64_000, 0.001, np.float32)
+    SPEECH_END = 16_384
+
+    def play(self, burst_at: int | None, block: int = 320) -> tuple[list[tuple[int, JobClass]], list[int]]:
+        """Where the decodes asked for end, and which were called off."""
+        audio = self.AUDIO.copy()
+        audio[8_192 : self.SPEECH_END] = 0.1
+        if burst_at is not None:
+            audio[burst_at : burst_at + 160] = 0.02
+        probabilities = np.repeat(np.float32([0, 1, 0]), [16, 16, 93])
+        machine = StreamMachine(StreamOptions(endpointing_s=0.3), 0.0)
+        ends, cancelled = [], []
+        for start in range(0, len(audio), block):
+            end = min(start + block, len(audio))
+            machine.receive(Audio(audio[np.newaxis, start:end], (probabilities[start // 512 : end // 512],)), 0.0)
+            cancelled += machine.cancelled()
+            ends += [(job.start_samples + len(job.pcm) - self.SPEECH_END, job.job_class) for job in machine.jobs()]
+        return ends, cancelled
+
+    def test_stillness_is_not_decoded(self) -> None:
+        assert self.play(None) == ([(512, JobClass.FINAL)], [])
+
+    @pytest.mark.parametrize("after", [600, 1_300])
+    def test_a_burst_is_decoded_as_soon_as_all_of_the_hangover_is_there(self, after: int) -> None:
+        assert self.play(self.SPEECH_END + after) == ([(512, JobClass.FINAL), (1_536, JobClass.FINAL)], [1])
+
+    @pytest.mark.parametrize("after", [100, 1_600, 3_000])
+    def test_sound_in_the_first_window_or_after_the_hangover_changes_nothing(self, after: int) -> None:
+        assert self.play(self.SPEECH_END + after) == ([(512, JobClass.FINAL)], [])
+
+    @pytest.mark.parametrize("after", [100, 600, 1_300, 1_600])
+    def test_the_decode_of_the_final_does_not_depend_on_how_the_audio_is_split(self, after: int) -> None:
+        burst_at = self.SPEECH_END + after
+        last = {self.play(burst_at, block)[0][-1] for block in (320, 512, 777, 5_000, 64_000)}
+        assert len(last) == 1
 
 
 def test_a_failed_early_decode_is_tried_again_at_the_endpoint() -> None:

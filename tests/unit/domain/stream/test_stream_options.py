@@ -29,7 +29,7 @@ def test_the_shortest_pause_ends_a_segment(
     assert StreamOptions(endpointing_s=endpointing_s, utterance_end_s=utterance_end_s).segment_pause_s == pause_s
 
 
-@pytest.mark.parametrize(("endpointing_s", "speculate_s"), [(0.2, 0.096), (1.0, 0.096), (1.5, 0.5), (None, 1.0)])
+@pytest.mark.parametrize(("endpointing_s", "speculate_s"), [(0.2, 0.032), (1.0, 0.032), (1.5, 0.5), (None, 1.0)])
 def test_the_final_is_decoded_ahead_by_at_most_the_lead(endpointing_s: float | None, speculate_s: float) -> None:
     assert SampleCounts.of(StreamOptions(endpointing_s=endpointing_s)).speculate == round(speculate_s * 16_000)
 
@@ -41,7 +41,9 @@ def test_the_final_is_decoded_ahead_by_at_most_the_lead(endpointing_s: float | N
         {"endpointing_s": -1.0},
         {"utterance_end_s": math.nan},
         {"idle_timeout_s": math.inf},
-        {"hangover_s": 0.15},
+        {"hangover_s": 0.25},
+        {"hangover_s": 0.02},
+        {"still_hangover_s": 0.064},
         {"speculation_s": 0.3},
         {"speech_off": 0.6},
         {"max_segment_s": 1.5},
