@@ -37,6 +37,11 @@ def smart_edits(findings: Iterable[Finding], words: Sequence[Word]) -> list[Edit
 def _stays(finding: Finding, spoken: Sequence[Word]) -> bool:
     if finding.label in _PLAIN and len(spoken) == 1 and finding.written[0] in _SMALL | _SMALL_ORDINALS:
         return True
+    if finding.label == "NUMBER" and bare_text(spoken[0]) == "a":
+        return True
+    shown = " ".join(word.text for word in spoken)
+    if finding.value in (shown, shown.rstrip(".,;:?!")):
+        return True
     return [bare_text(word) for word in spoken] == list(finding.written)
 
 
@@ -47,6 +52,8 @@ def _written(finding: Finding, texts: Sequence[str], spoken: Sequence[Word], fol
     if finding.label == "TIME" and _is_abbreviated(spoken[-1]) and following and not following[0].text[:1].isupper():
         # "at 8:37 p.m. tomorrow": a full stop of the abbreviation, not of the sentence
         spoken = [*spoken[:-1], replace(spoken[-1], text=spoken[-1].text.rstrip("."))]
+    if texts[0].startswith("("):
+        spoken = [replace(spoken[0], text=spoken[0].text.lstrip("(")), *spoken[1:]]
     return (merged(spoken, texts[0]),) if len(texts) == 1 else spread(spoken, texts)
 
 

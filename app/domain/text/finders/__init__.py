@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from app.domain.text.finders.dates import find_dates
+from app.domain.text.finders.expirations import find_expirations
+from app.domain.text.finders.identifiers import find_announced, find_cards, find_codes, find_ibans
 from app.domain.text.finders.money import find_money
+from app.domain.text.finders.phones import find_phones
+from app.domain.text.finders.places import find_addresses, find_zips
 from app.domain.text.finders.quantities import find_ages, find_measures, find_numbers, find_percentages
 from app.domain.text.finders.speech import Speech
+from app.domain.text.finders.times import find_durations, find_times
+from app.domain.text.finders.web import find_emails, find_ip_addresses, find_sites
 from app.domain.text.finding import Finding
 from app.domain.transcript import Word
 
@@ -14,10 +21,38 @@ __all__ = ["find"]
 
 Finder = Callable[[Speech], Iterator[Finding]]
 
-_ANY_LANGUAGE: tuple[Finder, ...] = (find_numbers,)
+_ANY_LANGUAGE: tuple[Finder, ...] = (
+    find_emails,
+    find_sites,
+    find_ip_addresses,
+    find_cards,
+    find_ibans,
+    find_phones,
+    find_numbers,
+)
 """Finders of forms that look the same in every language, best reading first."""
 
-_ENGLISH: tuple[Finder, ...] = (find_money, find_percentages, find_ages, find_measures, find_numbers)
+_ENGLISH: tuple[Finder, ...] = (
+    find_emails,
+    find_sites,
+    find_ip_addresses,
+    find_cards,
+    find_ibans,
+    find_expirations,
+    find_codes,
+    find_announced,
+    find_phones,
+    find_addresses,
+    find_zips,
+    find_dates,
+    find_times,
+    find_money,
+    find_percentages,
+    find_ages,
+    find_durations,
+    find_measures,
+    find_numbers,
+)
 """All finders, best reading first: of two findings that overlap the earlier finder's stands."""
 
 

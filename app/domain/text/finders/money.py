@@ -10,7 +10,8 @@ from app.domain.text.finding import Finding
 
 _SYMBOLS = "$€£¥₹"
 _CURRENCIES = {
-    "dollar": "$", "dollars": "$", "bucks": "$", "euro": "€", "euros": "€", "quid": "£", "yen": "¥", "rupee": "₹", "rupees": "₹",
+    "dollar": "$", "dollars": "$", "bucks": "$", "euro": "€", "euros": "€", "quid": "£", "yen": "¥", "rupee": "₹",
+    "rupees": "₹",
 }  # fmt: skip
 _CURRENCIES_OF_TWO = {
     ("pound", "sterling"): "£",
@@ -19,7 +20,6 @@ _CURRENCIES_OF_TWO = {
     ("u.s", "dollars"): "$",
 }
 _HUNDREDTHS = {"cent": "$€", "cents": "$€", "penny": "£", "pence": "£"}
-_SCALES = ((1_000_000_000_000, "trillion"), (1_000_000_000, "billion"), (1_000_000, "million"))
 
 
 def find_money(speech: Speech) -> Iterator[Finding]:
@@ -62,22 +62,22 @@ def _amount(speech: Speech, number: Number) -> tuple[int, str, str] | None:
         return number.start, number.written, number.scale
     if not number.is_whole:
         return number.start, number.written, ""
-    previous = speech.number_ends.get(number.start)
     value = number.value
+    before = speech.number_ends.get(number.start)
     if (
-        previous is not None
-        and previous.spoken
+        before is not None
         and number.spoken
-        and previous.is_whole
+        and 20 <= value <= 99
+        and _is_said_digit(before)
         and not speech.pauses[number.start - 1]
     ):
         # "one twenty dollars", "three forty five euros": hundreds that nobody says
-        if len(previous.written) == 1 and 20 <= value <= 99:
-            return previous.start, f"{previous.written}{number.written}", ""
-    for size, scale in _SCALES:
-        if number.spoken and value >= size and value % (size // 10) == 0:
-            return number.start, f"{value / size:g}", scale
+        return before.start, f"{before.written}{number.written}", ""
     return number.start, f"{value:,}" if number.spoken else number.written, ""
+
+
+def _is_said_digit(number: Number) -> bool:
+    return number.spoken and number.is_whole and len(number.written) == 1
 
 
 def _small(speech: Speech, index: int, symbol: str) -> tuple[int, int] | None:
@@ -91,7 +91,7 @@ def _small(speech: Speech, index: int, symbol: str) -> tuple[int, int] | None:
         return number.value, number.end + 1
     # "fifteen dollars fifty", but not "fifteen dollars fifty times"
     closed = number.end >= len(speech) or speech.pauses[number.end - 1]
-    unnamed = start == index and closed and 10 <= number.value and not speech.pauses[index - 1]
+    unnamed = start == index and closed and number.value >= 10 and not speech.pauses[index - 1]
     return (number.value, number.end) if unnamed else None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from text_to_num import find_numbers, text2num
 
-from app.domain.text.finders.ordinary import SCALES, is_ordinary
+from app.domain.text.finders.ordinary import DIGIT_WORDS, SCALES, is_ordinary
 
 LANGUAGES = frozenset({"da", "de", "en", "es", "fr", "it", "nl", "pt"})
 """Whisper's codes of the languages that text2num 3.1 reads."""
@@ -24,9 +24,12 @@ ARTICLES = {
 }
 """Words that are one and an article: alone they are left as they are."""
 
+_ROUND = ((1_000_000_000_000, "trillion"), (1_000_000_000, "billion"), (1_000_000, "million"))
+"""Scales that stay words in round numbers: nobody reads ``5000000``."""
+
 _WRITTEN = re.compile(r"\d+(?:,\d{3})*(?:[.,]\d+)?")
 _WRITTEN_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
-_GROUPED = re.compile(r"\+?\d+(?:[-.,]\d+)+")
+_GROUPED = re.compile(r"\+\d+|\+?\d+(?:[-.,]\d+)+")
 _DIGIT = re.compile(r"\d")
 
 
@@ -34,9 +37,8 @@ _DIGIT = re.compile(r"\d")
 class Number:
     """The words ``start`` up to ``end`` are a number.
 
-    ``written`` is in digits (``25``, ``2.5``, ``28th``, ``1,234``, ``555-1234``); ``scale`` the word that multiplies it where
-    the digits were written (``5 million``). ``spoken``: in words, not digits. ``vague``: an article or a bare scale word
-    ("a hundred") that is often no count.
+    ``written`` is in digits (``25``, ``2.5``, ``28th``, ``1,234``, ``555-1234``); ``scale`` the word that multiplies it
+    (``5 million``). ``spoken``: in words, not digits. ``vague``: a word that is an article too.
     """
 
     start: int
@@ -81,7 +83,7 @@ class _Token:
     def text(self) -> str:
         return self._text
 
-    def nt_separated(self, previous: _Token) -> bool:  # noqa: ARG002
+    def nt_separated(self, previous: _Token) -> bool:
         return self._pause
 
     def not_a_number_part(self) -> bool:
@@ -132,28 +134,48 @@ def _spoken(texts: Sequence[str], pauses: Sequence[bool], language: str) -> Iter
     previous: Number | None = None
     for found in find_numbers(tokens, language, threshold=0.0):
         start, end, written = found.start, found.end, found.text
+        if previous is not None and start < previous.end:
+            continue
         if end - start == 1 and texts[start] in articles and not _beside(start, previous):
             previous = Number(start, end, written, vague=True)
             continue
-        if end - start > 1 and len(written) == end - start and written.startswith("0"):
+        if end - start > 1 and len(written) == end - start and written.startswith("0") and written.isdecimal():
             # "zero zero seven": digits said one by one stay apart
             for offset, digit in enumerate(written):
                 yield Number(start + offset, start + offset + 1, digit)
             continue
         number = Number(start, end, written, ordinal=found.is_ordinal)
-        if language == "en":
-            number = _in_english(number, texts)
-        previous = number
-        yield number
+        if language != "en":
+            previous = number
+            yield number
+            continue
+        for previous in _divided(_in_english(number, texts), texts, pauses):
+            yield previous
 
 
 def _in_english(number: Number, texts: Sequence[str]) -> Number:
     """With what belongs to it and text2num leaves out: "a hundred", "two point five million"."""
     if texts[number.start] in SCALES:
-        return replace(number, start=number.start - 1, vague=number.end - number.start == 1)
+        number = replace(number, start=number.start - 1)
     if "." in number.written and number.end < len(texts) and texts[number.end] in SCALES:
         return replace(number, end=number.end + 1, scale=texts[number.end])
+    if not number.ordinal and "." not in number.written:
+        for size, scale in _ROUND:
+            if number.value >= size and number.value % (size // 10) == 0:
+                return replace(number, written=f"{number.value / size:g}", scale=scale)
     return number
+
+
+def _divided(number: Number, texts: Sequence[str], pauses: Sequence[bool]) -> tuple[Number, ...]:
+    """``800`` and ``5`` where "eight hundred five" goes on: "eight hundred five five five", "one hundred two hundred"."""
+    last = number.end - 1
+    following = texts[number.end] if number.end < len(texts) and not pauses[last] else ""
+    if last == number.start or texts[last - 1] != "hundred" or texts[last] not in DIGIT_WORDS:
+        return (number,)
+    if following not in DIGIT_WORDS and following != "hundred":
+        return (number,)
+    digit, first = DIGIT_WORDS[texts[last]], replace(number, end=last, written=number.written[:-1] + "0")
+    return first, Number(last, last + 2, f"{digit}00") if following == "hundred" else Number(last, last + 1, digit)
 
 
 def _beside(start: int, previous: Number | None) -> bool:

@@ -34,14 +34,14 @@ SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion"})
 
 _BEFORE_PRONOUN = frozenset({
     "no", "any", "every", "some", "this", "that", "which", "each", "the", "another", "other", "only", "these", "those", "a",
-    "last", "next", "good", "great", "new", "old", "big", "little", "small", "right", "wrong", "better", "best", "loved", "not",
-    "such", "nice", "bad", "long", "short", "red", "blue", "green", "white", "black", "different", "same", "first", "second",
+    "last", "next", "good", "great", "new", "old", "big", "little", "small", "right", "wrong", "better", "best",
+    "loved", "not", "such", "nice", "bad", "long", "short", "red", "blue", "green", "white", "black", "different", "same", "first", "second",
     "third", "my", "your", "his", "her", "our", "their", "dear", "single", "particular", "as",
 })  # fmt: skip
 
 _AFTER_PRONOUN = frozenset({
     "of", "another", "who", "that", "can", "could", "should", "would", "must", "might", "may", "will", "is", "was", "has",
-    "day", "thing", "way", "more", "reason", "time", "might", "does", "by", "on", "and", "in", "or", "else", "moment",
+    "day", "thing", "way", "more", "reason", "time", "does", "by", "on", "and", "in", "or", "else", "moment",
 })  # fmt: skip
 
 _ORDINALS = frozenset({"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"})
@@ -59,6 +59,8 @@ def is_ordinary(texts: Sequence[str], index: int) -> bool:
     text = texts[index]
     if text == "one":
         return _is_pronoun(_at(texts, index - 1), _at(texts, index + 1))
+    if text == "o":
+        return not {_at(texts, index - 1), _at(texts, index + 1)} & _NUMBER_WORDS
     if text in SCALES:
         return not _is_scaled(texts, index)
     if text in _ORDINALS:

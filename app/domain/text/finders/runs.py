@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from app.domain.text.finders.numbers import Number
 
@@ -49,6 +50,23 @@ class Run:
     def digits(self) -> str:
         """All digits, joined."""
         return "".join(piece.digits for piece in self.pieces)
+
+    def phrases(self, pauses: Sequence[bool]) -> tuple[Run, ...]:
+        """Its parts between punctuation; none where it has no punctuation inside."""
+        parts: list[Run] = []
+        first = 0
+        for index, piece in enumerate(self.pieces):
+            if pauses[piece.end - 1] or index + 1 == len(self.pieces):
+                parts.append(Run(self.pieces[first : index + 1]))
+                first = index + 1
+        return tuple(parts) if len(parts) > 1 else ()
+
+    @property
+    def is_count(self) -> bool:
+        """Whether somebody counts: "one two three four", "ten nine eight seven"."""
+        values = [int(piece.digits) for piece in self.pieces]
+        steps = {later - earlier for earlier, later in pairwise(values)}
+        return len(values) > 3 and steps in ({1}, {-1})
 
     @property
     def year(self) -> str:
@@ -128,7 +146,7 @@ def _piece(texts: Sequence[str], numbers: Mapping[int, Number], index: int, lang
 
 def _is_digits(written: str) -> bool:
     """``25``, ``555-1234``, ``555.123.4567`` and ``5,5,5``, but neither ``2.5`` nor ``1,234``."""
-    if written.isdecimal():
+    if written.lstrip("+").isdecimal():
         return True
     if "-" in written:
         return True

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from app.domain.text.finders.numbers import Number, read_numbers
-from app.domain.text.finders.runs import Run, gather_runs
+from app.domain.text.finders.runs import Piece, Run, gather_runs
 from app.domain.text.forms import bare_text, ends_sentence
 from app.domain.transcript import Word
 
@@ -54,6 +54,16 @@ class Speech:
     def runs(self) -> list[Run]:
         """Numbers that follow one another, in order, at least one in each."""
         return gather_runs(self.texts, self.closes, self.numbers, self.language)
+
+    @cached_property
+    def pieces(self) -> dict[int, Piece]:
+        """The pieces of all runs by the position of their first word."""
+        return {piece.start: piece for run in self.runs for piece in run.pieces}
+
+    @cached_property
+    def piece_ends(self) -> dict[int, Piece]:
+        """The same by the position after their last word."""
+        return {piece.end: piece for piece in self.pieces.values()}
 
     @cached_property
     def pauses(self) -> list[bool]:

@@ -1,0 +1,130 @@
+"""Street addresses and postal codes: ``300 Main Street``, ``CA 90210``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from app.domain.text.finders.runs import Piece
+from app.domain.text.finders.speech import Speech
+from app.domain.text.finding import Finding
+
+_STREETS = frozenset({
+    "street", "st", "avenue", "ave", "road", "rd", "boulevard", "blvd", "lane", "ln", "highway", "hwy", "parkway", "pkwy", "terrace",
+    "alley", "crescent", "turnpike",
+})  # fmt: skip
+_STREETS_THAT_ARE_WORDS = frozenset(
+    {"drive", "dr", "court", "ct", "place", "square", "way", "circle", "trail", "plaza", "loop"}
+)
+_NO_NAME = frozenset({
+    "a", "an", "the", "of", "in", "on", "at", "to", "for", "and", "or", "is", "are", "was", "were", "it", "that", "this", "with",
+    "way", "lane", "more", "people", "cars", "minute", "minutes", "hour", "hours", "second", "seconds", "day", "days", "year",
+    "years", "week", "weeks", "month", "months", "percent", "dollars", "dollar", "feet", "miles", "mile", "times", "from", "by",
+    "down", "up", "off", "per", "different", "other", "we", "i", "you", "they", "he", "she", "have", "has", "had", "my", "your",
+})  # fmt: skip
+_DIRECTIONS = frozenset(
+    {"north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest", "nw", "ne", "sw", "se"}
+)
+_UNITS = frozenset({"apartment", "apt", "suite", "unit", "room", "floor"})
+_NAME = re.compile(r"[a-z][a-z'.-]*")
+_POSTCODE = re.compile(r"[a-z]{1,2}\d[a-z\d]?")
+_POSTCODE_END = re.compile(r"\d[a-z]{2}")
+_STATES = frozenset({
+    "al", "ak", "az", "ar", "ca", "co", "ct", "de", "fl", "ga", "hi", "id", "il", "in", "ia", "ks", "ky", "la", "me", "md", "ma", "mi",
+    "mn", "ms", "mo", "mt", "ne", "nv", "nh", "nj", "nm", "ny", "nc", "nd", "oh", "ok", "or", "pa", "ri", "sc", "sd", "tn", "tx", "ut",
+    "vt", "va", "wa", "wv", "wi", "wy", "dc", "alabama", "alaska", "arizona", "arkansas", "california", "colorado", "connecticut",
+    "delaware", "florida", "georgia", "hawaii", "idaho", "illinois", "indiana", "iowa", "kansas", "kentucky", "louisiana", "maine",
+    "maryland", "massachusetts", "michigan", "minnesota", "mississippi", "missouri", "montana", "nebraska", "nevada", "hampshire",
+    "jersey", "mexico", "york", "carolina", "dakota", "ohio", "oklahoma", "oregon", "pennsylvania", "island", "tennessee", "texas",
+    "utah", "vermont", "virginia", "washington", "wisconsin", "wyoming",
+})  # fmt: skip
+
+_MOST_NAME_WORDS = 4
+
+
+def find_addresses(speech: Speech) -> Iterator[Finding]:
+    """A number, one to four words of a name, and the kind of street, with direction and apartment after it."""
+    for index in sorted(speech.places((*_STREETS, *_STREETS_THAT_ARE_WORDS))):
+        house = _house(speech, index)
+        if house is None:
+            continue
+        start, digits, name = house
+        doubtful = speech.texts[index] in _STREETS_THAT_ARE_WORDS
+        if doubtful and len(digits) < 3 and not speech.shown(name)[:1].isupper():
+            continue
+        written = [digits, *_names(speech, name, index), speech.shown(index).capitalize()]
+        end = index + 1
+        if speech.text(end) in _DIRECTIONS and not speech.closes[index]:
+            written.append(speech.shown(end).upper() if len(speech.texts[end]) == 2 else speech.shown(end).capitalize())
+            end += 1
+        if speech.text(end) in _UNITS and not speech.closes[end - 1]:
+            number = speech.number(end + 1)
+            if number is not None and number.is_whole:
+                written[-1] += "," if speech.pauses[end - 1] else ""
+                written += [speech.shown(end).capitalize(), number.written]
+                end = number.end
+        yield Finding("LOCATION_ADDRESS", start, end, tuple(written))
+
+
+def find_zips(speech: Speech) -> Iterator[Finding]:
+    """Five digits after the name of a state, and British codes as they are written. Announced ones are found elsewhere."""
+    for run in speech.runs:
+        if len(run.digits) in (5, 9) and speech.text(run.start - 1) in _STATES and _is_place(speech, run.start - 1):
+            digits = run.digits
+            yield Finding(
+                "LOCATION_ZIP", run.start, run.end, (digits if len(digits) == 5 else f"{digits[:5]}-{digits[5:]}",)
+            )
+    for text, indices in speech.positions.items():
+        if _POSTCODE.fullmatch(text):
+            for index in indices:
+                if _POSTCODE_END.fullmatch(speech.text(index + 1)) and not speech.pauses[index]:
+                    yield Finding("LOCATION_ZIP", index, index + 2, (text.upper(), speech.texts[index + 1].upper()))
+
+
+def _house(speech: Speech, street: int) -> tuple[int, str, int] | None:
+    """The number before the street's name: where it begins, its digits, and where the name begins."""
+    name = street
+    while name > 0 and street - name < _MOST_NAME_WORDS:
+        piece = speech.piece_ends.get(name)
+        if piece is not None and name < street:
+            start, digits = _joined(speech, piece)
+            return (start, digits, name) if len(digits) <= 6 else None
+        ordinal = speech.number_ends.get(name)
+        if ordinal is not None and ordinal.ordinal and not speech.closes[name - 1]:
+            name = ordinal.start
+            continue
+        if speech.closes[name - 1] or not _NAME.fullmatch(speech.texts[name - 1]) or speech.texts[name - 1] in _NO_NAME:
+            return None
+        name -= 1
+    piece = speech.piece_ends.get(name)
+    if piece is None or name == street or speech.pauses[name - 1]:
+        return None
+    start, digits = _joined(speech, piece)
+    return (start, digits, name) if len(digits) <= 6 else None
+
+
+def _joined(speech: Speech, piece: Piece) -> tuple[int, str]:
+    """ "twelve thirty four" before a street is 1234: where such pieces begin, and their digits."""
+    start, digits = piece.start, piece.digits
+    while (before := speech.piece_ends.get(start)) is not None and not speech.pauses[start - 1]:
+        start, digits = before.start, before.digits + digits
+    return start, digits
+
+
+def _names(speech: Speech, start: int, end: int) -> list[str]:
+    names: list[str] = []
+    while start < end:
+        number = speech.number(start)
+        if number is not None and number.ordinal:
+            names.append(number.written)
+            start = number.end
+        else:
+            shown = speech.shown(start)
+            names.append(shown[:1].upper() + shown[1:])
+            start += 1
+    return names
+
+
+def _is_place(speech: Speech, index: int) -> bool:
+    """Whether the word is a state and not "in", "me" or "or": two letters count in capitals only."""
+    return len(speech.texts[index]) > 2 or speech.shown(index).isupper()
