@@ -24,12 +24,16 @@ from app.domain.transcript import Hypothesis, LanguageGuess, ModelInfo
 
 @dataclass(frozen=True, slots=True)
 class EngineCapabilities:
-    """What a loaded model can do. ``languages``: Whisper codes; ``max_window_s``: most seconds of audio one decode takes."""
+    """What a loaded model can do. ``languages``: Whisper codes; ``max_window_s``: most seconds of audio one decode takes.
+
+    ``favours_terms``: ``DecodeOptions.keyterms`` have an effect.
+    """
 
     languages: tuple[str, ...]
     multilingual: bool
     translates: bool
     max_window_s: float = 30.0
+    favours_terms: bool = False
 
 
 class Engine(Protocol):

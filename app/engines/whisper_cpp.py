@@ -8,19 +8,22 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from app.domain.audio import SAMPLE_RATE, Pcm16k, seconds
 from app.domain.errors import EngineFailed, Unavailable, UnsupportedModel
-from app.domain.guards import cut_loops, drop_hopeless, find_doubts
+from app.domain.guards import Doubt, cut_loops, drop_hopeless, find_doubts
 from app.domain.languages import word_space
-from app.domain.options import DecodeOptions
+from app.domain.options import DecodeOptions, Keyterm
 from app.domain.ports import Aborted, EngineCapabilities
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment
 from app.engines.audio_ctx import FULL_CONTEXT, fitted_frames
 from app.engines.ggml_file import weights_problem
+from app.engines.logits_hook import LogitsHook, TokenSpace
+from app.engines.term_lifting import TermLifting
 from app.engines.tokens import Token, TokenSegment, build_segments
 
 # Waiting OpenMP threads must not spin for long; the library reads this once, while it is loaded. See workers.THREAD_WAITING.
@@ -44,6 +47,9 @@ TEMPERATURE_STEP = 0.2
 MAX_DECODERS = 8  # whisper.cpp's limit on beams and on best_of; more makes it fail
 ENGLISH_ONLY = ("en",)
 
+_LOOPS = {Doubt.REPEATS, Doubt.COMPRESSION}
+"""Doubts that lifted terms may have caused: the second decode does without them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
@@ -52,6 +58,7 @@ class _Pass:
     frames: int
     prompt: str
     fallback: bool
+    terms: tuple[Keyterm, ...] = ()
 
 
 class WhisperCppEngine:
@@ -66,7 +73,22 @@ class WhisperCppEngine:
         self._prompt_limit: int = binding.whisper_model_n_text_ctx(context) // 2
         multilingual = bool(binding.whisper_is_multilingual(context))
         languages = _languages(binding.whisper_model_n_vocab(context)) if multilingual else ENGLISH_ONLY
-        self.capabilities = EngineCapabilities(languages, multilingual, translates=multilingual)
+        self._lifting = self._find_lifting()
+        self.capabilities = EngineCapabilities(
+            languages, multilingual, translates=multilingual, favours_terms=self._lifting is not None
+        )
+
+    def _find_lifting(self) -> TermLifting | None:
+        context = self._context
+        space = TokenSpace(
+            vocabulary=binding.whisper_model_n_vocab(context),
+            longest=binding.whisper_model_n_text_ctx(context),
+            banned=binding.whisper_token_not(context),
+        )
+        greedy = binding.whisper_sampling_strategy.WHISPER_SAMPLING_GREEDY
+        hook = LogitsHook.find(binding, binding.whisper_full_default_params(greedy), space)
+        token_bytes = partial(binding.whisper_token_to_bytes, context)
+        return None if hook is None else TermLifting(binding, hook, token_bytes, self._end_of_text)
 
     @classmethod
     def load(cls, path: Path, threads: int, *, use_gpu: bool = False, flash_attention: bool = True) -> WhisperCppEngine:
@@ -95,12 +117,13 @@ class WhisperCppEngine:
         language = options.language or self._detect(samples, options.languages, options.fit_context)[0].language
         frames = fitted_frames(seconds(samples.size)) if options.fit_context else FULL_CONTEXT
         complete = frames == FULL_CONTEXT
-        attempt = _Pass(frames, options.prompt, fallback=complete and options.temperature_fallback)
+        attempt = _Pass(frames, options.prompt, complete and options.temperature_fallback, options.keyterms)
         segments = self._decode(samples, duration_s, language, options, attempt, should_abort)
         retries = 0
-        if find_doubts(segments, duration_s, options.prompt):
-            if not complete or options.prompt:
-                attempt = _Pass(FULL_CONTEXT, "", options.temperature_fallback)
+        if doubts := find_doubts(segments, duration_s, options.prompt):
+            terms = () if _LOOPS & set(doubts) else options.keyterms
+            if not complete or options.prompt or terms != options.keyterms:
+                attempt = _Pass(FULL_CONTEXT, "", options.temperature_fallback, terms)
                 segments = self._decode(samples, duration_s, language, options, attempt, should_abort)
                 retries = 1
             segments = cut_loops(drop_hopeless(segments), word_space(language))
@@ -159,8 +182,10 @@ class WhisperCppEngine:
             raise Aborted
         parameters = self._parameters(options, language, attempt)
         binding.assign_abort_callback(parameters, should_abort)
-        self._check_status(binding.whisper_full(self._context, parameters, samples, samples.size), should_abort)
         spoken = "en" if options.translate else language
+        lifting = self._lifting.attach(parameters, attempt.terms, spoken) if self._lifting else None
+        self._check_status(binding.whisper_full(self._context, parameters, samples, samples.size), should_abort)
+        del lifting  # the library held a bare pointer to it until here
         return build_segments(self._read_segments(), spoken, self._end_of_text, duration_s)
 
     def _check_status(self, status: int, should_abort: Callable[[], bool]) -> None:

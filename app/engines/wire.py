@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.domain.options import DecodeOptions
+from app.domain.options import DecodeOptions, Keyterm
 from app.domain.ports import EngineCapabilities
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
 
@@ -82,7 +82,8 @@ def pack_options(options: DecodeOptions) -> Header:
 
 def unpack_options(header: Header) -> DecodeOptions:
     """The inverse of ``pack_options``."""
-    return DecodeOptions(**{**header, "languages": tuple(header["languages"])})
+    keyterms = tuple(Keyterm(**term) for term in header["keyterms"])
+    return DecodeOptions(**{**header, "languages": tuple(header["languages"]), "keyterms": keyterms})
 
 
 def pack_hypothesis(hypothesis: Hypothesis) -> Header:

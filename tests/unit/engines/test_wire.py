@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.options import DecodeOptions
+from app.domain.options import DecodeOptions, Keyterm
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
 from app.engines import wire
 
@@ -46,7 +46,14 @@ def test_the_end_of_the_other_side_is_none_also_inside_a_frame() -> None:
 
 
 def test_options_come_back_equal() -> None:
-    options = DecodeOptions(language=None, languages=("en", "es"), prompt="Río", temperature=0.2, beam_size=3)
+    options = DecodeOptions(
+        language=None,
+        languages=("en", "es"),
+        prompt="Río",
+        keyterms=(Keyterm("Nuuk"), Keyterm("Río Bravo", -1.5)),
+        temperature=0.2,
+        beam_size=3,
+    )
     assert wire.unpack_options(wire.pack_options(options)) == options
 
 
