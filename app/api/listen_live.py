@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import cast
+from typing import Protocol, cast
 
 from fastapi import APIRouter, WebSocket
 from starlette.types import Message
@@ -22,6 +23,9 @@ from app.services.stream import StreamCounts
 from app.settings import Settings
 from app.telemetry import Metrics, logger
 
+DIRECT_MESSAGES = "direct_messages"
+"""The extension of the scope under which our own server offers its connection, for messages by calls."""
+
 router = APIRouter()
 _log = logger(__name__)
 
@@ -39,7 +43,7 @@ async def listen_live(socket: WebSocket) -> None:
         async with services.live.admit(asked.options) as stream:
             await socket.accept(chosen_subprotocol(socket), headers=_model_headers(stream))
             with metrics.active_requests.labels("stream").track_inprogress():
-                counts = await stream.run(_Link(socket, _renderer(socket, stream, asked, created)))
+                counts = await stream.run(_link(socket, _renderer(socket, stream, asked, created)))
     except SttError as error:
         if socket.application_state is not WebSocketState.CONNECTING:
             raise
@@ -90,10 +94,8 @@ class _Link:
             if message["type"] == "websocket.disconnect":
                 self._gone = True
                 return None
-            data, text = message.get("bytes"), message.get("text")
-            if data is not None:
-                return parse_binary(data) or data
-            item = parse_text(text or "")
+            data = message.get("bytes")
+            item = _parsed((message.get("text") or "") if data is None else data)
             if item is not None:
                 return item
 
@@ -115,6 +117,37 @@ class _Link:
                 self._gone = True
         if self._gone:
             raise ClientGone
+
+
+class _DirectLink(_Link):
+    """The same for a ``DirectLink``: only what does not go through at once takes the way through ASGI."""
+
+    def __init__(self, socket: WebSocket, renderer: StreamRenderer, connection: DirectConnection) -> None:
+        super().__init__(socket, renderer)
+        self._connection = connection
+
+    def listen(self, put: Callable[[bytes | Control | None], None]) -> None:
+        def take(message: bytes | str | None) -> None:
+            if message is None:
+                self._gone = True
+                put(None)
+            elif (item := _parsed(message)) is not None:
+                put(item)
+
+        self._connection.deliver_to(take)
+
+    def hold_back(self, hold: bool) -> None:
+        self._connection.hold_back(hold)
+
+    def send_now(self, event: StreamEvent) -> bool:
+        message = self._renderer.render(event, "")
+        return message is None or self._connection.send_now(message)
+
+
+def _parsed(message: bytes | str) -> bytes | Control | None:
+    if isinstance(message, bytes):
+        return parse_binary(message) or message
+    return parse_text(message)
 
 
 def _log_work(stream: AdmittedStream, asked: LiveRequest, counts: StreamCounts) -> None:

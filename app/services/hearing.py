@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import anyio.to_thread
 import numpy as np
+from numpy.typing import NDArray
 
 from app.domain.audio import SAMPLE_RATE, PcmBlock
 from app.domain.chunking import mix_to_mono
@@ -51,6 +52,32 @@ class Hearing:
             return await anyio.to_thread.run_sync(self._hear, data)
         self._digest.update(data)
         return await self._rated_jointly(self._decoder.feed(data), at_once=at_once)
+
+    def is_brief(self, data: bytes) -> bool:
+        """Whether ``hear_soon`` may have it."""
+        return len(data) <= min(self._inline_bytes, SLICE_BYTES)
+
+    def hear_soon(self, data: bytes, tell: Callable[[list[Audio] | Exception], None]) -> None:
+        """``hear`` without a task: ``tell``, which must not raise, is called once. Raises what the decoder raises."""
+        self._digest.update(data)
+        self._rate_soon(list(self._pieces(self._decoder.feed(data))), [], tell)
+
+    def _rate_soon(
+        self, pieces: list[PcmBlock], heard: list[Audio], tell: Callable[[list[Audio] | Exception], None]
+    ) -> None:
+        if len(heard) == len(pieces):
+            tell(heard)
+            return
+        tracks = pieces[len(heard)]
+
+        def go_on(rated: list[NDArray[np.float32]] | Exception) -> None:
+            if isinstance(rated, Exception):
+                tell(rated)
+            else:
+                heard.append(Audio(tracks, tuple(rated)))
+                self._rate_soon(pieces, heard, tell)
+
+        self._vad.feed_soon(list(zip(self._vad_streams, tracks, strict=True)), go_on)
 
     async def rest(self) -> list[Audio]:
         """What the decoder still holds, once no more bytes come. Raises what the decoder raises."""

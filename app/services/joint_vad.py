@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +26,14 @@ ROUND_SAMPLES = 8 * SAMPLE_RATE
 
 Piece = tuple[VadStream, Pcm16k]
 Probabilities = NDArray[np.float32]
+Tell = Callable[[list[Probabilities] | Exception], None]
+"""Who is told what came of pieces. Must not raise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     pieces: Sequence[Piece]
-    answer: asyncio.Future[list[Probabilities]]
+    tell: Tell
 
 
 class JointVad:
@@ -55,14 +57,27 @@ class JointVad:
 
         ``at_once`` is for a client that has sent more already: it would be slowed down by waiting for others.
         """
+        answer: asyncio.Future[list[Probabilities]] = asyncio.get_running_loop().create_future()
+
+        def tell(rated: list[Probabilities] | Exception) -> None:
+            if answer.done():  # its stream may have ended meanwhile
+                return
+            if isinstance(rated, Exception):
+                answer.set_exception(rated)
+            else:
+                answer.set_result(rated)
+
+        self.feed_soon(pieces, tell, at_once=at_once)
+        return await answer
+
+    def feed_soon(self, pieces: Sequence[Piece], tell: Tell, *, at_once: bool = False) -> None:
+        """The same for those who cannot wait: ``tell`` is called once, in a later turn of the event loop."""
         loop = self._loop = self._loop or asyncio.get_running_loop()
-        answer: asyncio.Future[list[Probabilities]] = loop.create_future()
-        self._waiting.append(_Waiting(pieces, answer))
+        self._waiting.append(_Waiting(pieces, tell))
         if at_once or loop.time() >= self._not_before:
             self._run_soon(loop)
         elif self._next is None:
             self._next = loop.call_at(self._not_before, self._run)
-        return await answer
 
     def _run_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._next_is_soon:
@@ -83,14 +98,12 @@ class JointVad:
             rated = self._vad.feed_all([piece for waiting in taken for piece in waiting.pieces])
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, or would wait for ever
             for waiting in taken:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
+                waiting.tell(error)
             return
         begin = 0
         for waiting in taken:
             end = begin + len(waiting.pieces)
-            if not waiting.answer.done():  # its stream may have ended meanwhile
-                waiting.answer.set_result(rated[begin:end])
+            waiting.tell(rated[begin:end])
             begin = end
 
     def _taken(self) -> list[_Waiting]:

@@ -1,32 +1,30 @@
 """The shell around ``StreamMachine``: reader, worker, writer and clock of one live connection, decodes, backpressure.
 
 The machine decides everything; this module only moves things: audio and messages to the machine, its jobs to the pool, their
-results back, its events to the client.
+results back, its events to the client. Sound that comes at the speed of speech takes no task's turn on its way in, and
+results none on their way out: that is half of what hundreds of streams cost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.domain.audio import SAMPLE_RATE
-from app.domain.errors import BadAudio, ClientGone, InvalidParameter, PayloadTooLarge, SttError
+from app.domain.errors import BadAudio, InvalidParameter, PayloadTooLarge, SttError
 from app.domain.options import DecodeOptions
 from app.domain.ports import Aborted, EngineSession, JobClass
 from app.domain.stream.events import (
     Abort,
     Audio,
-    Closed,
     CloseStream,
     Control,
     Decoded,
     DecodeFailed,
     DecodeJob,
-    Metadata,
     ReadingPaused,
     ReadingResumed,
     Results,
@@ -40,6 +38,7 @@ from app.domain.stream.machine import State, StreamMachine
 from app.domain.stream.options import StreamOptions
 from app.services.hearing import SLICE_BYTES, Hearing
 from app.services.inbox import ClientLink, Inbox
+from app.services.outgoing import Outgoing
 from app.services.time_limit import TimeLimit
 from app.telemetry import logger
 
@@ -48,12 +47,6 @@ BACKLOG_SAMPLES = 30 * SAMPLE_RATE
 
 UNSENT_EVENTS = 500
 """Events that may wait for a client that reads slowly before work on what it sends pauses."""
-
-SEND_TIMEOUT_S = 30.0
-"""Seconds a client may refuse to take a message before the stream is given up (contract 3.7, NET-0000)."""
-
-FAREWELL_S = 1.0
-"""Seconds that the last word to such a client may take. It is sent for form's sake: nobody reads it."""
 
 DECODE_TIMEOUT_S = 300.0
 """Seconds, waiting for a worker included, after which one decode is given up; its final then comes out empty. Far above
@@ -85,15 +78,16 @@ class LiveStream:
         self, link: ClientLink, session: EngineSession, hearing: Hearing, options: StreamOptions, decode: DecodeOptions
     ) -> None:
         self.counts = StreamCounts()
-        self._link = link
-        self._inbox = Inbox(link)
+        self._inbox = Inbox(link, self._hear_soon)
         self._session = session
         self._hearing = hearing
         self._options = options
         self._decode_options = decode
+        self._interim_options = replace(decode, temperature_fallback=False, beam_size=1)
         self._jobs: dict[int, asyncio.Task[None]] = {}
-        self._outgoing: asyncio.Queue[StreamEvent] = asyncio.Queue()
+        self._has_ended = False
         self._progress = asyncio.Event()
+        self._outgoing = Outgoing(link, lambda: hearing.sha256, self._progress.set)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -102,15 +96,17 @@ class LiveStream:
     async def run(self) -> None:
         """Serve the client. Returns once everything is sent and closed, or the client is gone; nothing is left running."""
         self._set_timer()
-        tasks = [asyncio.ensure_future(part) for part in (self._inbox.fill(), self._work(), self._write())]
+        tasks = [asyncio.ensure_future(part) for part in (self._inbox.fill(), self._work(), self._outgoing.write())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     tasks[-1].cancel()
-                    await self._give_up(1011, "internal error")
+                    await self._outgoing.give_up(1011, "internal error")
                     raise error
         finally:
+            self._has_ended = True
+            self._inbox.close()
             if self._timer is not None:
                 self._timer.cancel()
             tasks += self._jobs.values()
@@ -137,6 +133,34 @@ class LiveStream:
                 except (BadAudio, InvalidParameter, PayloadTooLarge):
                     self._receive(Abort(1008, "DATA-0000"))
 
+    def _hear_soon(self, item: bytes | Control) -> bool:
+        """Hear a little sound without a turn of ``_work``, which costs more than the hearing. False: not this message."""
+        if not isinstance(item, bytes) or not self._hearing.is_brief(item):
+            return False
+        if not self._is_listening or self._is_behind(1.0):
+            return False
+        try:
+            self._hearing.hear_soon(item, self._heard_soon)
+        except (BadAudio, InvalidParameter, PayloadTooLarge):
+            self._receive(Abort(1008, "DATA-0000"))
+            self._inbox.release()
+        return True
+
+    def _heard_soon(self, heard: list[Audio] | Exception) -> None:
+        if self._has_ended:
+            return
+        if isinstance(heard, Exception):
+            self._inbox.fail(heard)
+            return
+        try:
+            for audio in heard or [self._no_audio()]:
+                if self._is_listening:
+                    self._receive_audio(audio)
+        except Exception as error:  # noqa: BLE001 - the caller serves all streams; this one must hear of it
+            self._inbox.fail(error)
+            return
+        self._inbox.release()
+
     async def _take(self, item: bytes | Control) -> None:
         if isinstance(item, bytes):
             for start in range(0, len(item), SLICE_BYTES):
@@ -158,10 +182,13 @@ class LiveStream:
         for audio in heard:
             if not self._is_listening:  # the stream may have ended while a thread decoded
                 return
-            self._settle_channels(len(audio.pcm))
-            self.counts.audio_s += audio.pcm.shape[1] / SAMPLE_RATE
-            self._receive(audio)
+            self._receive_audio(audio)
             await self._hold_back()
+
+    def _receive_audio(self, audio: Audio) -> None:
+        self._settle_channels(len(audio.pcm))
+        self.counts.audio_s += audio.pcm.shape[1] / SAMPLE_RATE
+        self._receive(audio)
 
     def _no_audio(self) -> Audio:
         """Bytes came, but no whole sample yet: enough to show that the client is there."""
@@ -185,7 +212,7 @@ class LiveStream:
         self._receive(ReadingResumed())
 
     def _is_behind(self, share: float) -> bool:
-        return self._machine.backlog_samples > share * BACKLOG_SAMPLES or self._outgoing.qsize() > share * UNSENT_EVENTS
+        return self._machine.backlog_samples > share * BACKLOG_SAMPLES or self._outgoing.waiting > share * UNSENT_EVENTS
 
     # ---- the machine ----
 
@@ -251,25 +278,4 @@ class LiveStream:
         if isinstance(event, Results):
             self.counts.finals += event.is_final
             self.counts.interims += not event.is_final
-        self._outgoing.put_nowait(event)
-
-    async def _write(self) -> None:
-        """Send events in order. Returns after the last one, or when the client does not take them."""
-        while True:
-            event = await self._outgoing.get()
-            self._progress.set()
-            try:
-                with TimeLimit(SEND_TIMEOUT_S):
-                    if isinstance(event, Closed):
-                        await self._link.close(event.code, event.reason)
-                        return
-                    await self._link.send(event, self._hearing.sha256 if isinstance(event, Metadata) else "")
-            except ClientGone:
-                return
-            except asyncio.TimeoutError:
-                await self._give_up(1011, "NET-0000")
-                return
-
-    async def _give_up(self, code: int, reason: str) -> None:
-        with suppress(ClientGone, asyncio.TimeoutError), TimeLimit(FAREWELL_S):
-            await self._link.close(code, reason)
+        self._outgoing.put(event)

@@ -9,13 +9,16 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from cli.websocket_protocol import LAST_WORDS_S, WebSocketProtocol
+from app.api import listen_live
+from cli.websocket_protocol import DIRECT_MESSAGES, LAST_WORDS_S, WebSocketProtocol
 from tests.support.live_shell import run_virtually, settle
 
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
+SOUND = bytes((0x82, 0x84)) + bytes(4) + b"\1\2\3\4"
+TEXT = bytes((0x81, 0x82)) + bytes(4) + b"{}"
 CLOSE_FRAME = bytes((0x88, 0x82)) + bytes(4) + (1000).to_bytes(2, "big")
 
 
@@ -27,6 +30,7 @@ class Transport(asyncio.Transport):
         self.protocol: WebSocketProtocol
         self.written = b""
         self.closing = False
+        self.reads = True
         self.aborted_at: float | None = None
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -46,10 +50,10 @@ class Transport(asyncio.Transport):
         self.protocol.connection_lost(None)
 
     def pause_reading(self) -> None:
-        """Nothing to read."""
+        self.reads = False
 
     def resume_reading(self) -> None:
-        """Nothing to read."""
+        self.reads = True
 
 
 def connected(*, closes: bool, lasts_s: float = 0.0) -> Transport:
@@ -62,6 +66,11 @@ def connected(*, closes: bool, lasts_s: float = 0.0) -> Transport:
         if closes:
             await send({"type": "websocket.close", "code": 1000})
 
+    return serving(application)
+
+
+def serving(application: Any) -> Transport:
+    """A connection whose handshake has come."""
     config = uvicorn.Config(application, ws=WebSocketProtocol, lifespan="off", log_config=None, ws_ping_interval=None)
     config.load()
     transport = Transport()
@@ -121,3 +130,75 @@ def test_a_connection_that_has_ended_is_left_alone() -> None:
         assert transport.aborted_at is None
 
     run_virtually(main)
+
+
+class TestMessagesByCalls:
+    """The application takes its messages from the connection itself."""
+
+    @staticmethod
+    async def accepted(early: bytes = b"") -> tuple[Transport, list[bytes | str | None]]:
+        taken: list[bytes | str | None] = []
+        asked = asyncio.Event()
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            await receive()
+            await send({"type": "websocket.accept"})
+            await asked.wait()
+            scope["extensions"][DIRECT_MESSAGES]["connection"].deliver_to(taken.append)
+            await asyncio.sleep(5)
+
+        transport = serving(application)
+        await settle()
+        if early:
+            transport.protocol.data_received(early)
+        asked.set()
+        await settle()
+        return transport, taken
+
+    def test_the_application_knows_the_extension_by_the_same_name(self) -> None:
+        assert DIRECT_MESSAGES == listen_live.DIRECT_MESSAGES
+
+    @pytest.mark.parametrize("early", [b"", SOUND, SOUND[:3], SOUND + TEXT[:8]], ids=["none", "whole", "part", "more"])
+    def test_all_arrive_once_and_in_order_also_those_that_came_before(self, early: bytes) -> None:
+        async def main() -> None:
+            transport, taken = await self.accepted(early)
+            rest = (SOUND + TEXT + SOUND + CLOSE_FRAME)[len(early) :]
+            for begin in range(0, len(rest), 7):
+                transport.protocol.data_received(rest[begin : begin + 7])
+            assert taken == [b"\1\2\3\4", "{}", b"\1\2\3\4", None]
+            assert transport.reads
+            await asyncio.sleep(100)
+
+        run_virtually(main)
+
+    def test_reading_stops_while_the_client_is_held_back(self) -> None:
+        async def main() -> None:
+            transport, taken = await self.accepted()
+            transport.protocol.hold_back(True)
+            assert not transport.reads
+            transport.protocol.data_received(SOUND + TEXT)
+            assert not transport.reads
+            assert len(taken) == 2
+            transport.protocol.hold_back(False)
+            assert transport.reads
+            await asyncio.sleep(100)
+
+        run_virtually(main)
+
+    def test_a_message_goes_out_at_once_unless_the_client_does_not_read_or_has_gone(self) -> None:
+        async def main() -> None:
+            transport, _ = await self.accepted()
+            connection = transport.protocol
+            transport.written = b""
+            assert connection.send_now("hi")
+            assert transport.written == b"\x81\x02hi"
+            connection.pause_writing()
+            assert not connection.send_now("hi")
+            connection.resume_writing()
+            connection.data_received(CLOSE_FRAME)
+            assert not connection.send_now("hi")
+            connection.connection_lost(None)
+            assert not connection.send_now("hi")
+            await asyncio.sleep(100)
+
+        run_virtually(main)

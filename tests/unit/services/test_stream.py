@@ -22,7 +22,8 @@ from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
 from app.services.hearing import PIECE_SAMPLES, SLICE_BYTES, Hearing
 from app.services.inbox import READ_AHEAD_BYTES
 from app.services.joint_vad import JointVad
-from app.services.stream import BACKLOG_SAMPLES, DECODE_TIMEOUT_S, SEND_TIMEOUT_S, UNSENT_EVENTS, LiveStream
+from app.services.outgoing import SEND_TIMEOUT_S
+from app.services.stream import BACKLOG_SAMPLES, DECODE_TIMEOUT_S, UNSENT_EVENTS, LiveStream
 from tests.support.live_shell import ListLink, Step, run_virtually, settle
 
 SPEECH = "Hello world. How are you?"
