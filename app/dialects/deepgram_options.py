@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.dialects.deepgram_parameters import PARAMETERS, Kind, Support
 from app.dialects.deepgram_query import Query
+from app.dialects.deepgram_text import redactions, replacements, search_phrases
 from app.domain.audio import HEADERLESS_ENCODINGS, AudioFormat, TimeRange
 from app.domain.errors import InvalidParameter, InvalidRequest
 from app.domain.languages import MULTI, whisper_language
@@ -149,6 +150,15 @@ def text_options(query: Query) -> TextOptions:
         paragraphs=paragraphs,
         utterances=query.flag("utterances"),
         utterance_split_s=DEFAULT_UTTERANCE_SPLIT_S if split_s is None else split_s,
+        smart_format=smart_format,
+        numerals=query.flag("numerals"),
+        measurements=query.flag("measurements"),
+        dictation=query.flag("dictation"),
+        profanity_filter=query.flag("profanity_filter"),
+        redact=redactions(query),
+        replace=replacements(query),
+        search=search_phrases(query),
+        detect_entities=query.flag("detect_entities"),
     )
 
 
@@ -157,7 +167,7 @@ def _warnings(query: Query) -> tuple[RequestWarning, ...]:
         raise InvalidRequest("diarize and diarize_model cannot be used together.")
     found = []
     for parameter in PARAMETERS:
-        if parameter.support not in (Support.WARNED, Support.PARTLY) or parameter.name not in query:
+        if parameter.support is not Support.WARNED or parameter.name not in query:
             continue
         used = query.flag(parameter.name) if parameter.kind is Kind.BOOL else query.is_used(parameter.name)
         if used:

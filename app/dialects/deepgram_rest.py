@@ -8,7 +8,14 @@ from typing import Any
 
 import orjson
 
-from app.dialects.deepgram_words import WordRenderer, median_confidence, seconds, spoken_languages
+from app.dialects.deepgram_words import (
+    WordRenderer,
+    median_confidence,
+    render_entities,
+    render_search,
+    seconds,
+    spoken_languages,
+)
 from app.domain.errors import ErrorKind, SttError
 from app.domain.options import TranscribeOptions
 from app.domain.transcript import Channel, ModelInfo, Transcript
@@ -85,11 +92,14 @@ def _channel(channel: Channel, renderer: WordRenderer, options: TranscribeOption
     }
     if options.text.paragraphs:
         alternative["paragraphs"] = renderer.paragraphs(words)
+    if options.text.detect_entities:
+        alternative["entities"] = render_entities(channel.entities)
     if options.code_switching:
         alternative["languages"] = spoken_languages(words, channel.language)
     if options.language_hints:
         alternative["languages_hinted"] = list(options.language_hints)
-    rendered: Json = {"alternatives": [alternative]}
+    rendered: Json = {"search": render_search(channel.search)} if options.text.search else {}
+    rendered["alternatives"] = [alternative]
     if channel.detected is not None and options.detect_language:
         rendered["detected_language"] = channel.detected.language
         rendered["language_confidence"] = round(channel.detected.probability, 8)

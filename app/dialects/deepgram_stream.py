@@ -6,14 +6,14 @@ Nothing but the contract's own message types is ever sent: some SDKs end a sessi
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 from app.dialects.deepgram_rest import model_info, timestamp
-from app.dialects.deepgram_words import WordRenderer, median_confidence, seconds
+from app.dialects.deepgram_words import WordRenderer, median_confidence, render_entities, render_search, seconds
 from app.domain.options import TextOptions
 from app.domain.stream.events import (
     CloseStream,
@@ -31,7 +31,7 @@ from app.domain.stream.events import (
     Unparsable,
     UtteranceEnd,
 )
-from app.domain.text.fillers import without_fillers
+from app.domain.text.formatter import Formatter
 from app.domain.transcript import ModelInfo
 
 Json = dict[str, Any]
@@ -46,10 +46,6 @@ _FAILURES = {
     ConfigureFailure.KEYTERMS_NOT_SUPPORTED: (
         "CONFIGURE_KEYTERMS_NOT_SUPPORTED",
         "Key terms cannot be changed while a stream runs.",
-    ),
-    ConfigureFailure.NUMERALS_NOT_SUPPORTED: (
-        "CONFIGURE_INTERNAL_ERROR",
-        "Numerals cannot be changed while a stream runs.",
     ),
 }
 
@@ -130,7 +126,8 @@ class StreamRenderer:
         hints: tuple[str, ...] = (),
     ) -> None:
         self._facts = facts
-        self._text = text
+        self._text = replace(text, measurements=False)  # not on streams (contract 7)
+        self._formatter = Formatter(self._text, live=True)
         self._language = language
         self._code_switching = code_switching
         self._hints = hints
@@ -162,8 +159,9 @@ class StreamRenderer:
 
     def _results(self, event: Results) -> Json:
         language = event.language or self._language
-        renderer = WordRenderer(language, punctuated=self._text.punctuate, tag_language=self._code_switching)
-        words = event.words if self._text.filler_words else without_fillers(event.words)
+        renderer = WordRenderer(language, punctuated=self._text.punctuate, tag_language=self._code_switching, live=True)
+        formatted = self._formatter.format(event.words, language, interim=not event.is_final)
+        words = formatted.words
         alternative: Json = {
             "transcript": renderer.text(words),
             "confidence": median_confidence(words),
@@ -173,17 +171,23 @@ class StreamRenderer:
             alternative["languages"] = [language]
         if self._hints:
             alternative["languages_hinted"] = list(self._hints)
-        return {
+        channel: Json = {"alternatives": [alternative]}
+        if self._text.search:
+            channel["search"] = render_search(self._formatter.search(words, language))
+        message: Json = {
             "type": "Results",
             "channel_index": [event.channel_index, event.channels],
             "duration": seconds(event.duration_s),
             "start": seconds(event.start_s),
             "is_final": event.is_final,
             "speech_final": event.speech_final,
-            "channel": {"alternatives": [alternative]},
+            "channel": channel,
             "metadata": self._metadata,
             "from_finalize": event.from_finalize,
         }
+        if self._text.detect_entities and event.is_final:
+            message["entities"] = render_entities(formatted.entities)
+        return message
 
     def _summary(self, event: Metadata, sha256: str) -> Json:
         facts = self._facts
@@ -207,6 +211,8 @@ class StreamRenderer:
             code, description = _FAILURES[event.failure]
             failure = {"type": "ConfigureFailure", "request_id": self._facts.request_id}
             return failure | {"code": code, "description": description}
+        if event.request.numerals is not None:
+            self._formatter = self._formatter.with_numerals(event.request.numerals)
         reply: Json = {"type": "ConfigureSuccess", "request_id": self._facts.request_id}
         if event.request.keyterms is not None:
             reply["keyterms"] = list(event.request.keyterms)

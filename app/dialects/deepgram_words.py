@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from app.domain.languages import word_space
-from app.domain.text.forms import bare_form
-from app.domain.text.utterances import Paragraph, split_paragraphs, split_utterances
-from app.domain.transcript import Word
+from app.domain.text.forms import bare_text
+from app.domain.text.utterances import Paragraph, speaker_of, split_paragraphs, split_utterances
+from app.domain.transcript import Entity, SearchResult, Word
 
 Json = dict[str, Any]
 
@@ -18,37 +18,48 @@ Json = dict[str, Any]
 class WordRenderer:
     """Renders the words of one channel: ``punctuated`` decides the form, ``language`` the spaces between words.
 
-    ``tag_language`` adds the language to each word.
+    ``tag_language`` adds the language to each word; ``live`` leaves out the confidence in its speaker (contract 3.4).
     """
 
-    def __init__(self, language: str, *, punctuated: bool, tag_language: bool = False) -> None:
+    def __init__(self, language: str, *, punctuated: bool, tag_language: bool = False, live: bool = False) -> None:
         self._language = language
         self._punctuated = punctuated
         self._tag_language = tag_language
+        self._live = live
         self._space = word_space(language)
 
     def text(self, words: Sequence[Word]) -> str:
         """The words joined, in the form that was asked for."""
-        return self._space.join(word.text if self._punctuated else bare_form(word.text) for word in words)
+        return self._space.join(word.text if self._punctuated else bare_text(word) for word in words)
 
     def word(self, word: Word) -> Json:
         """One word object, keys in Deepgram's order."""
         rendered: Json = {
-            "word": bare_form(word.text),
+            "word": bare_text(word),
             "start": seconds(word.start_s),
             "end": seconds(word.end_s),
             "confidence": confidence(word.confidence),
         }
         if self._tag_language:
             rendered["language"] = word.language or self._language
+        if word.speaker is not None:
+            rendered["speaker"] = word.speaker
+            if word.speaker_confidence is not None and not self._live:
+                rendered["speaker_confidence"] = confidence(word.speaker_confidence)
         if self._punctuated:
             rendered["punctuated_word"] = word.text
         return rendered
 
     def paragraphs(self, words: Sequence[Word]) -> Json:
-        """The ``paragraphs`` object; its transcript begins with a newline."""
+        """The ``paragraphs`` object; its transcript begins with a newline and names each new speaker."""
         groups = split_paragraphs(words)
-        texts = [" ".join(self.text(sentence) for sentence in group.sentences) for group in groups]
+        texts: list[str] = []
+        speaker: int | None = None
+        for group in groups:
+            is_new = group.speaker is not None and group.speaker != speaker
+            speaker = group.speaker if is_new else speaker
+            sentences = " ".join(self.text(sentence) for sentence in group.sentences)
+            texts.append(f"Speaker {speaker}: {sentences}" if is_new else sentences)
         return {"transcript": "\n" + "\n\n".join(texts), "paragraphs": [self._paragraph(group) for group in groups]}
 
     def _paragraph(self, group: Paragraph) -> Json:
@@ -57,6 +68,7 @@ class WordRenderer:
                 {"text": self.text(sentence), "start": seconds(sentence[0].start_s), "end": seconds(sentence[-1].end_s)}
                 for sentence in group.sentences
             ],
+            **_speaker(group.speaker),
             "num_words": len(group.words),
             "start": seconds(group.words[0].start_s),
             "end": seconds(group.words[-1].end_s),
@@ -72,10 +84,49 @@ class WordRenderer:
                 "channel": channel_index,
                 "transcript": self.text(group),
                 "words": [self.word(word) for word in group],
+                **_speaker(speaker_of(group)),
                 "id": str(uuid4()),
             }
             for group in split_utterances(words, gap_s)
         ]
+
+
+def _speaker(speaker: int | None) -> Json:
+    return {} if speaker is None else {"speaker": speaker}
+
+
+def render_entities(entities: Sequence[Entity]) -> list[Json]:
+    """The ``entities`` array."""
+    return [
+        {
+            "label": entity.label,
+            "value": entity.value,
+            "raw_value": entity.raw_value,
+            "confidence": confidence(entity.confidence),
+            "start_word": entity.start,
+            "end_word": entity.end,
+        }
+        for entity in entities
+    ]
+
+
+def render_search(results: Sequence[SearchResult]) -> list[Json]:
+    """The ``search`` array: one entry for each phrase asked for, hits best first."""
+    return [
+        {
+            "query": result.query,
+            "hits": [
+                {
+                    "confidence": confidence(hit.confidence),
+                    "start": seconds(hit.start_s),
+                    "end": seconds(hit.end_s),
+                    "snippet": hit.snippet,
+                }
+                for hit in result.hits
+            ],
+        }
+        for result in results
+    ]
 
 
 def spoken_languages(words: Sequence[Word], language: str) -> list[str]:

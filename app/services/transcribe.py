@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -13,7 +13,8 @@ from app.domain.audio import AudioLimits
 from app.domain.errors import DecodeTimeout, InvalidParameter, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions, DecodingChoices, TranscribeOptions
 from app.domain.ports import AudioDecoder, EnginePool, EngineSession, InstalledModel, Vad
-from app.domain.text.fillers import without_fillers
+from app.domain.text.formatter import Formatter
+from app.domain.text.redaction_rules import redaction_warnings
 from app.domain.transcript import Channel, RequestWarning, Timing, Transcript
 from app.services.catalog import Catalog
 from app.services.recording import RecognisedChannel, RecordingPipeline
@@ -132,20 +133,29 @@ class RecordingJob:
             decode_s=sum(channel.decode_s for channel in recognised),
             total_s=perf_counter() - started,
         )
+        channels = await asyncio.to_thread(self._finish, recognised)
+        partial = redaction_warnings(self.options.text.redact, {channel.language for channel in channels})
         return Transcript(
-            channels=tuple(self._finish(channel) for channel in recognised),
+            channels=channels,
             duration_s=duration_s,
             model=self.model.info,
-            warnings=self.warnings + self.options.warnings,
+            warnings=self.warnings + self.options.warnings + partial,
             timing=timing,
         )
 
-    def _finish(self, channel: RecognisedChannel) -> Channel:
-        segments = channel.segments
-        if not self.options.text.filler_words:
-            segments = tuple(replace(segment, words=without_fillers(segment.words)) for segment in segments)
-        language = "en" if self.options.translate else channel.language
-        return Channel(segments=segments, language=language, detected=channel.detected)
+    def _finish(self, recognised: Sequence[RecognisedChannel]) -> tuple[Channel, ...]:
+        """In a thread: an hour of words takes a second to format, and live streams must not wait for that."""
+        formatter = Formatter(self.options.text)
+        return tuple(
+            formatter.format_channel(
+                Channel(
+                    segments=channel.segments,
+                    language="en" if self.options.translate else channel.language,
+                    detected=channel.detected,
+                )
+            )
+            for channel in recognised
+        )
 
 
 def _check_abilities(model: InstalledModel, options: TranscribeOptions) -> None:

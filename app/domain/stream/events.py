@@ -53,7 +53,7 @@ class CloseStream:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Change settings in mid-stream. None: not mentioned."""
+    """Change settings in mid-stream. None: not mentioned. ``numerals`` is the dialect's to obey, from its reply on."""
 
     keyterms: tuple[str, ...] | None = None
     numerals: bool | None = None
@@ -198,7 +198,6 @@ class ConfigureFailure(str, Enum):
     """Why a ``Configure`` was refused."""
 
     KEYTERMS_NOT_SUPPORTED = "keyterms_not_supported"
-    NUMERALS_NOT_SUPPORTED = "numerals_not_supported"
 
 
 @dataclass(frozen=True, slots=True)

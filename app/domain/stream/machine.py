@@ -221,8 +221,6 @@ class StreamMachine:
         failure = None
         if item.keyterms:
             failure = ConfigureFailure.KEYTERMS_NOT_SUPPORTED
-        elif item.numerals:
-            failure = ConfigureFailure.NUMERALS_NOT_SUPPORTED
         self._outbox.emit(ConfigureReply(item, failure))
 
     def _take_result(self, item: Decoded | DecodeFailed) -> None:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from app.domain.text.edits import Edit
 from app.domain.text.forms import bare_form, ends_sentence
 from app.domain.transcript import Word
 
 FILLERS = frozenset({"uh", "um"})
 
 
-def without_fillers(words: tuple[Word, ...]) -> tuple[Word, ...]:
+def filler_edits(words: Sequence[Word]) -> list[Edit]:
     """Drop the fillers. What a filler held goes to its neighbours: a capital to the next word, a full stop to the last."""
-    kept: list[Word] = []
+    if not any(bare_form(word.text) in FILLERS for word in words):
+        return []
+    changed: dict[int, tuple[Word, ...]] = {}
+    kept: int | None = None
     owed_capital = False
-    for word in words:
+    for index, word in enumerate(words):
         if bare_form(word.text) in FILLERS:
             owed_capital = owed_capital or word.text[:1].isupper()
-            if ends_sentence(word.text) and kept and not ends_sentence(kept[-1].text):
-                kept[-1] = replace(kept[-1], text=kept[-1].text.rstrip(",;:") + word.text[-1])
+            changed[index] = ()
+            if kept is not None and ends_sentence(word.text):
+                last = changed.get(kept, (words[kept],))[0]
+                if not ends_sentence(last.text):
+                    changed[kept] = (replace(last, text=last.text.rstrip(",;:") + word.text[-1]),)
             continue
         if owed_capital:
-            word = replace(word, text=word.text[:1].upper() + word.text[1:])
+            changed[index] = (replace(word, text=word.text[:1].upper() + word.text[1:]),)
             owed_capital = False
-        kept.append(word)
-    return tuple(kept)
+        kept = index
+    return [Edit(index, index + 1, replacement) for index, replacement in sorted(changed.items())]

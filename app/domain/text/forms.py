@@ -12,8 +12,8 @@ _KEPT_AT_EDGES = frozenset("%#&@°*")
 _SENTENCE_ENDS = (".", "?", "!", "\u3002", "\uff1f", "\uff01", "\u061f", "\u0964")
 """Full stop, question and exclamation mark: Latin, full-width, and the Arabic and Devanagari ones."""
 
-_CLOSING = "\"'\u201d\u2019\u00bb)]\u300f\u300d"
-"""Quotes and brackets that may follow the mark."""
+_CLOSING = "\"'\u201d\u2019\u00bb)]\u300f\u300d\n"
+"""Quotes, brackets and the line breaks of dictation, which may follow the mark."""
 
 
 def bare_form(text: str) -> str:
@@ -32,7 +32,7 @@ def bare_text(word: Word) -> str:
 
 
 def ends_sentence(text: str) -> bool:
-    """Whether a displayed word closes a sentence; closing quotes and brackets after the mark do not hide it."""
+    """Whether a displayed word closes a sentence; closing quotes, brackets and breaks after it do not hide it."""
     return text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
 
 

@@ -17,7 +17,7 @@ PARAGRAPH_SENTENCES = 5
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Sentences that belong together. Neither it nor a sentence is ever empty."""
+    """Sentences that belong together, of one speaker where speakers are known. Neither it nor a sentence is ever empty."""
 
     sentences: tuple[tuple[Word, ...], ...]
 
@@ -26,12 +26,23 @@ class Paragraph:
         """All words, in order."""
         return tuple(word for sentence in self.sentences for word in sentence)
 
+    @property
+    def speaker(self) -> int | None:
+        """Who speaks, if that is known."""
+        return speaker_of(self.words)
+
+
+def speaker_of(words: Sequence[Word]) -> int | None:
+    """The first known speaker of ``words``."""
+    return next((word.speaker for word in words if word.speaker is not None), None)
+
 
 def split_utterances(words: Sequence[Word], gap_s: float) -> list[tuple[Word, ...]]:
-    """Split where the silence between two words is longer than ``gap_s`` seconds."""
+    """Split where the silence between two words is longer than ``gap_s`` seconds, and where the speaker changes."""
     utterances: list[list[Word]] = []
     for word in words:
-        if utterances and word.start_s - utterances[-1][-1].end_s <= gap_s:
+        is_open = utterances and not _changes_speaker(utterances[-1][-1], word)
+        if is_open and word.start_s - utterances[-1][-1].end_s <= gap_s:
             utterances[-1].append(word)
         else:
             utterances.append([word])
@@ -39,11 +50,11 @@ def split_utterances(words: Sequence[Word], gap_s: float) -> list[tuple[Word, ..
 
 
 def split_sentences(words: Sequence[Word]) -> list[tuple[Word, ...]]:
-    """Split after every word that closes a sentence; words after the last such word form a sentence too."""
+    """Split after every word that closes a sentence, and where the speaker changes."""
     sentences: list[list[Word]] = []
     open_sentence = False
     for word in words:
-        if open_sentence:
+        if open_sentence and not _changes_speaker(sentences[-1][-1], word):
             sentences[-1].append(word)
         else:
             sentences.append([word])
@@ -52,12 +63,17 @@ def split_sentences(words: Sequence[Word]) -> list[tuple[Word, ...]]:
 
 
 def split_paragraphs(words: Sequence[Word]) -> list[Paragraph]:
-    """Group sentences: a long pause between two, or enough of them, closes a paragraph."""
+    """Group sentences: a long pause between two, another speaker, or enough of them, closes a paragraph."""
     groups: list[list[tuple[Word, ...]]] = []
     for sentence in split_sentences(words):
-        is_open = groups and len(groups[-1]) < PARAGRAPH_SENTENCES
+        is_open = groups and len(groups[-1]) < PARAGRAPH_SENTENCES and not _changes_speaker(groups[-1][-1][-1], sentence[0])
         if is_open and sentence[0].start_s - groups[-1][-1][-1].end_s < PARAGRAPH_GAP_S:
             groups[-1].append(sentence)
         else:
             groups.append([sentence])
     return [Paragraph(tuple(group)) for group in groups]
+
+
+def _changes_speaker(before: Word, after: Word) -> bool:
+    """A word whose speaker is not known goes with its neighbour."""
+    return before.speaker is not None and after.speaker is not None and before.speaker != after.speaker

@@ -15,7 +15,7 @@ from app.domain.stream.options import StreamOptions
         (Configure(numerals=False), None),
         (Configure(keyterms=("Nuuk",)), ConfigureFailure.KEYTERMS_NOT_SUPPORTED),
         (Configure(keyterms=("Nuuk",), numerals=True), ConfigureFailure.KEYTERMS_NOT_SUPPORTED),
-        (Configure(numerals=True), ConfigureFailure.NUMERALS_NOT_SUPPORTED),
+        (Configure(numerals=True), None),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_and_each_request_has_one_reply(

@@ -1,5 +1,7 @@
-from app.domain.text.fillers import without_fillers
-from app.domain.text.utterances import split_paragraphs, split_sentences, split_utterances
+from dataclasses import replace
+
+from app.domain.text.utterances import speaker_of, split_paragraphs, split_sentences, split_utterances
+from app.domain.transcript import Word
 from tests.support.transcripts import words
 
 
@@ -37,15 +39,25 @@ def test_five_sentences_fill_a_paragraph() -> None:
     assert [len(group.sentences) for group in groups] == [5, 1]
 
 
-def test_fillers_leave_their_capital_and_their_full_stop_to_their_neighbours() -> None:
-    kept = without_fillers(words("Uh my name is, um. Call uh me. Um"))
-    assert [word.text for word in kept] == ["My", "name", "is.", "Call", "me."]
+def said_by(text: str, *speakers: int | None) -> tuple[Word, ...]:
+    spoken = words(text)
+    return tuple(replace(word, speaker=speaker) for word, speaker in zip(spoken, speakers, strict=True))
 
 
-def test_times_do_not_shift_when_fillers_leave() -> None:
-    kept = without_fillers(words("um hello"))
-    assert [(word.start_s, word.end_s) for word in kept] == [(0.5, 1.0)]
+def test_another_speaker_starts_an_utterance_a_sentence_and_a_paragraph() -> None:
+    spoken = said_by("so I yes. right", 0, 0, 1, 1)
+    assert texts(split_utterances(spoken, 10.0)) == ["so I", "yes. right"]
+    assert texts(split_sentences(spoken)) == ["so I", "yes.", "right"]
+    assert [paragraph.speaker for paragraph in split_paragraphs(spoken)] == [0, 1]
 
 
-def test_words_that_only_contain_a_filler_stay() -> None:
-    assert len(without_fillers(words("umbrella uhm Uh-huh hum"))) == 4
+def test_a_word_of_unknown_speaker_goes_with_its_neighbour() -> None:
+    spoken = said_by("so I said yes", None, 0, None, 0)
+    assert len(split_utterances(spoken, 10.0)) == 1
+    assert speaker_of(spoken) == 0
+    assert speaker_of(words("nobody knows")) is None
+
+
+def test_a_line_break_after_the_mark_ends_a_sentence_too() -> None:
+    first, second = words("Hello. World")
+    assert len(split_sentences([replace(first, text="Hello.\n"), second])) == 2

@@ -1,0 +1,134 @@
+"""Numerals in a row, written or spoken, counted by the digits that they would take: the floor under every redaction.
+
+It knows less than the finders and misses less: whatever has a digit in it is a numeral here, and so is every English number
+word. In other languages numbers that are spoken come from the finders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from app.domain.text.finding import Finding
+from app.domain.text.forms import bare_form
+from app.domain.transcript import Word
+
+_UNITS = frozenset({"zero", "nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"})
+_ORDINAL_UNITS = frozenset({"first", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"})
+_TEENS = frozenset(
+    {"ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+     "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth",
+     "nineteenth"}
+)  # fmt: skip
+_TENS = frozenset({"twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"})
+_ORDINAL_TENS = frozenset(
+    {"twentieth", "thirtieth", "fortieth", "fiftieth", "sixtieth", "seventieth", "eightieth", "ninetieth"}
+)
+_LARGE = frozenset({"hundred", "thousand", "million", "billion", "trillion", "hundredth", "thousandth", "millionth"})
+
+_DIGITS = {
+    **dict.fromkeys(_UNITS | _ORDINAL_UNITS, 1),
+    **dict.fromkeys(_TEENS | _TENS | _ORDINAL_TENS, 2),
+    **dict.fromkeys(_LARGE, 3),
+}
+_PREFIXES = frozenset({"oh", "o", "double", "triple"})
+"""Numerals only next to one: "oh four two", "double seven"."""
+_JOINTS = frozenset({"", "\n", "\n\n", "point", "dot", "dash", "hyphen", "slash", "minus", "uh", "um"})
+"""What may stand between two numerals of one number, and is not said at its ends. A word of punctuation alone is one."""
+
+_COUNTED = frozenset({"NUMBER", "ORDINAL", "PERCENT", "UNITS", "DURATION"})
+"""Labels of findings that are numbers and nothing more."""
+
+_EDGE_WORDS = 4
+"""Joints that may lie between a numeral and the edge; looking farther would be quadratic."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigitRun:
+    """The words ``start`` up to (not including) ``end`` are ``digits`` digits, at least.
+
+    ``spelled``: they were said one by one. ``at_edge``: no other word is before them, or none after.
+    """
+
+    start: int
+    end: int
+    digits: int
+    spelled: bool
+    at_edge: tuple[bool, bool]
+
+
+def digit_runs(words: Sequence[Word], findings: Sequence[Finding]) -> list[DigitRun]:
+    """All numerals in a row, longest possible, in order. ``findings`` count ``words``."""
+    bare = [bare_form(word.text) for word in words]
+    counts = _counts(bare, findings)
+    runs: list[DigitRun] = []
+    position = 0
+    while position < len(bare):
+        if counts[position] < 0:
+            position += 1
+            continue
+        end = _end(position, bare, counts)
+        if any(count > 0 for count in counts[position:end]):
+            runs.append(_run(position, end, bare, counts))
+        position = end
+    return runs
+
+
+def _end(start: int, bare: Sequence[str], counts: Sequence[int]) -> int:
+    """Behind the last numeral that only joints part from the one before it."""
+    end = position = start + 1
+    while position < len(bare):
+        if counts[position] >= 0:
+            end = position + 1
+        elif bare[position] not in _JOINTS and not (bare[position] == "and" and bare[position - 1] in _LARGE):
+            break
+        position += 1
+    return end
+
+
+def _run(start: int, end: int, bare: Sequence[str], counts: Sequence[int]) -> DigitRun:
+    inside = [(text, count) for text, count in zip(bare[start:end], counts[start:end], strict=True) if count >= 0]
+    before = all(text in _JOINTS for text in bare[:start]) if start < _EDGE_WORDS else False
+    after = all(text in _JOINTS for text in bare[end:]) if len(bare) - end < _EDGE_WORDS else False
+    return DigitRun(
+        start,
+        end,
+        digits=sum(count for _, count in inside),
+        spelled=all(count <= 1 or text.isdigit() for text, count in inside),
+        at_edge=(before, after),
+    )
+
+
+def _counts(bare: Sequence[str], findings: Sequence[Finding]) -> list[int]:
+    """Digits that each word stands for; 0 inside a number that an earlier word counts for; -1: no numeral."""
+    counts = [_word_digits(text) for text in bare]
+    for finding in findings:
+        if finding.label not in _COUNTED or any(count >= 0 for count in counts[finding.start : finding.end]):
+            continue
+        written = sum(map(str.isdigit, finding.value))
+        if written:
+            counts[finding.start : finding.end] = [written] + [0] * (finding.end - finding.start - 1)
+    for index, text in enumerate(bare):
+        if text in _TENS and index + 1 < len(bare) and counts[index + 1] == 1:
+            counts[index] = 1  # "twenty five" has two digits
+        if text in _PREFIXES and _beside_numeral(index, counts):
+            counts[index] = 1
+    return counts
+
+
+def _beside_numeral(index: int, counts: Sequence[int]) -> bool:
+    return (index > 0 and counts[index - 1] > 0) or (index + 1 < len(counts) and counts[index + 1] > 0)
+
+
+def _word_digits(text: str) -> int:
+    written = sum(map(str.isnumeric, text))
+    if written:
+        return written
+    known = _DIGITS.get(text)
+    if known is not None or "-" not in text:
+        return -1 if known is None else known
+    parts = [_DIGITS.get(part, -1) for part in text.split("-")]
+    if min(parts) < 0:
+        return -1
+    return sum(1 if part == 2 and following == 1 else part for part, following in pairwise([*parts, 0]))

@@ -1,0 +1,144 @@
+"""``redact``: findings become ``[TYPE_1]``, runs of digits ``[REDACTED]`` (contract 2.7).
+
+A redacted word keeps its time and the sentence's punctuation, nothing else. Where a stretch cannot be told from the
+beginning of something longer, as at the edge of a live result, it is redacted rather than shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from app.domain.text.digits import DigitRun, digit_runs
+from app.domain.text.edits import Edit
+from app.domain.text.finding import Finding
+from app.domain.text.redaction_rules import AGGRESSIVE_NUMBERS, NUMBERS, types_of
+from app.domain.transcript import Word
+
+REDACTED = "[REDACTED]"
+
+MIN_DIGITS = 3
+"""Consecutive numerals from which ``numbers`` redacts them (contract 2.7)."""
+
+_SPOKEN_IN_DIGITS = frozenset(
+    {"account_number", "bank_account", "credit_card", "cvv", "driver_license", "healthcare_number", "location_zip",
+     "numerical_pii", "passport_number", "phone_number", "routing_number", "ssn", "vehicle_id"}
+)  # fmt: skip
+"""Types that are dictated digit by digit: half of one is already worth hiding."""
+
+_SPELLED = frozenset({"email_address", "url", "username"})
+_SPELLING = frozenset({"dot", "at", "underscore", "dash", "hyphen", "slash"})
+
+_OPENING = "\"'\u201c\u2018\u00ab\u00bf\u00a1"
+_CLOSING = ".,;:?!\u3002\uff1f\uff01\u2026\"'\u201d\u2019\u00bb"
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    start: int
+    end: int
+    token: str
+
+
+class Redactor:
+    """The rules of one request or stream. It remembers what it numbered, so all channels and results share it.
+
+    ``rules`` are names of ``redaction_rules.KNOWN``. ``live``: words come in pieces, and a piece may end inside a number.
+    """
+
+    def __init__(self, rules: Iterable[str], *, live: bool = False) -> None:
+        rules = frozenset(rules)
+        types = types_of(rules)
+        self._labels = frozenset(name.upper() for name in types)
+        self._all_digits = AGGRESSIVE_NUMBERS in rules
+        self._long_runs = self._all_digits or NUMBERS in rules
+        self._cut_runs = live and bool(types & _SPOKEN_IN_DIGITS)
+        self._cut_spellings = live and bool(types & _SPELLED)
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._last: dict[str, int] = {}
+
+    def edits(self, words: Sequence[Word], findings: Sequence[Finding], *, interim: bool = False) -> list[Edit]:
+        """One edit for each redacted stretch, in order and apart from each other; ``findings`` count ``words``.
+
+        An ``interim`` numbers nothing, and hides an unfinished number or address at its end whatever its length.
+        """
+        spans = [
+            _Span(finding.start, finding.end, REDACTED if interim else self._token(finding))
+            for finding in findings
+            if finding.label in self._labels or (self._all_digits and any(map(str.isdigit, finding.value)))
+        ]
+        covered = bytearray(len(words))
+        for span in spans:
+            covered[span.start : span.end] = b"\x01" * (span.end - span.start)
+        for start, end in self._plain(words, findings, interim=interim):
+            spans += _uncovered(covered, start, end)
+            covered[start:end] = b"\x01" * (end - start)
+        spans.sort(key=lambda span: span.start)
+        return [Edit(span.start, span.end, (_redacted(words[span.start : span.end], span.token),)) for span in spans]
+
+    def _token(self, finding: Finding) -> str:
+        if finding.label not in self._labels:
+            return REDACTED
+        key = finding.label, "".join(filter(str.isalnum, finding.value.casefold()))
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = self._last[finding.label] = self._last.get(finding.label, 0) + 1
+        return f"[{finding.label}_{number}]"
+
+    def _plain(self, words: Sequence[Word], findings: Sequence[Finding], *, interim: bool) -> Iterator[tuple[int, int]]:
+        if self._long_runs or self._cut_runs:
+            for run in digit_runs(words, findings):
+                if self._hides(run, interim=interim):
+                    yield run.start, run.end
+        if self._cut_spellings:
+            yield from _cut_spellings(words, interim=interim)
+
+    def _hides(self, run: DigitRun, *, interim: bool) -> bool:
+        if self._all_digits or (self._long_runs and run.digits >= MIN_DIGITS):
+            return True
+        if interim and run.at_edge[1]:
+            return True
+        return self._cut_runs and run.spelled and run.digits >= MIN_DIGITS and any(run.at_edge)
+
+
+def _uncovered(covered: bytearray, start: int, end: int) -> Iterator[_Span]:
+    """What of a stretch is in no finding that is redacted already."""
+    position = start
+    while position < end:
+        if covered[position]:
+            position += 1
+            continue
+        stop = position
+        while stop < end and not covered[stop]:
+            stop += 1
+        yield _Span(position, stop, REDACTED)
+        position = stop
+
+
+def _cut_spellings(words: Sequence[Word], *, interim: bool) -> Iterator[tuple[int, int]]:
+    """The end, or the beginning, of an address that goes on beyond the words: ``john dot smith at``."""
+    if not words:
+        return
+    bare = [word.text.strip(_OPENING + _CLOSING).lower() for word in words]
+    joins = [index for index, text in enumerate(bare) if text in _SPELLING]
+    if joins and (bare[-1] in _SPELLING or (interim and joins[-1] == len(words) - 2)):
+        start = joins[-1]
+        while start >= 2 and bare[start - 2] in _SPELLING:
+            start -= 2
+        yield max(start - 1, 0), len(words)
+    if bare[0] in {"dot", "at"} and "dot" in bare[:4]:
+        last = max(index for index, text in enumerate(bare[:4]) if text == "dot")
+        yield 0, min(last + 2, len(words))
+
+
+def _redacted(words: Sequence[Word], token: str) -> Word:
+    first, last = words[0].text, words[-1].text
+    before = first[: len(first) - len(first.lstrip(_OPENING))]
+    after = last[len(last.rstrip(_CLOSING)) :] if before != last else ""
+    return replace(
+        words[0],
+        text=before + token + after,
+        bare=token,
+        end_s=words[-1].end_s,
+        confidence=sum(word.confidence for word in words) / len(words),
+    )

@@ -1,0 +1,107 @@
+"""``search``: phrases looked up in the words, also where they were heard a little differently.
+
+Deepgram searches in sound and reports weak matches too; here every stretch of about as many words as the phrase is compared
+by its letters, and a hit counts by likeness and by how sure the words are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rapidfuzz import fuzz, process
+
+from app.domain.languages import word_space
+from app.domain.text.forms import bare_form, bare_text
+from app.domain.transcript import SearchHit, SearchResult, Word
+
+MIN_CONFIDENCE = 0.5
+"""Weaker hits are noise: half of the letters in common is what unrelated words have."""
+
+MAX_HITS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    confidence: float
+    start: int
+    end: int
+    off: int
+    """By how many words the stretch differs from the phrase."""
+
+
+class _Stretches:
+    """All stretches of ``size`` words, each distinct one compared once."""
+
+    def __init__(self, bare: Sequence[str], size: int) -> None:
+        self.size = size
+        places: dict[str, list[int]] = {}
+        for start in range(len(bare) - size + 1):
+            places.setdefault("".join(bare[start : start + size]), []).append(start)
+        places.pop("", None)
+        self.texts = list(places)
+        self.starts = list(places.values())
+
+
+def find_phrases(
+    words: Sequence[Word], queries: Sequence[str], language: str, *, punctuated: bool = True
+) -> tuple[SearchResult, ...]:
+    """One result for each query, in their order, hits best first and apart from each other.
+
+    A hit's confidence is its likeness (0..1, spaces and casing apart) times the mean confidence of its words. Snippets are
+    written as displayed: ``punctuated`` or bare.
+    """
+    bare = [bare_text(word).casefold() for word in words]
+    wanted = [[bare_form(part).casefold() for part in query.split()] for query in queries]
+    matches: list[list[_Match]] = [[] for _ in queries]
+    sums = np.concatenate([[0.0], np.cumsum([word.confidence for word in words])])
+    for size, indices in _sizes(wanted).items():
+        stretches = _Stretches(bare, size)
+        if not stretches.texts:
+            continue
+        likeness = process.cdist(
+            ["".join(wanted[index]) for index in indices],
+            stretches.texts,
+            scorer=fuzz.ratio,
+            score_cutoff=100 * MIN_CONFIDENCE,
+            dtype=np.float32,
+        )
+        for row, index in zip(likeness, indices, strict=True):
+            off = abs(size - len(wanted[index]))
+            for column in np.flatnonzero(row):
+                for start in stretches.starts[column]:
+                    sure = (sums[start + size] - sums[start]) / size
+                    matches[index].append(_Match(float(row[column]) / 100 * float(sure), start, start + size, off))
+    return tuple(
+        SearchResult(query, tuple(_hit(words, match, language, punctuated=punctuated) for match in _best(found)))
+        for query, found in zip(queries, matches, strict=True)
+    )
+
+
+def _sizes(wanted: Iterable[Sequence[str]]) -> dict[int, list[int]]:
+    """Lengths in words to look at -> the queries that want them: a phrase may be heard as one word more, or one less."""
+    sizes: dict[int, list[int]] = {}
+    for index, parts in enumerate(wanted):
+        if not "".join(parts):
+            continue
+        for size in range(max(len(parts) - 1, 1), len(parts) + 2):
+            sizes.setdefault(size, []).append(index)
+    return sizes
+
+
+def _best(matches: Iterable[_Match]) -> list[_Match]:
+    """The strongest hits that do not overlap; of equals the one with as many words as the phrase, then the first."""
+    best: list[_Match] = []
+    for match in sorted(matches, key=lambda match: (-match.confidence, match.off, match.start)):
+        if match.confidence < MIN_CONFIDENCE or len(best) == MAX_HITS:
+            break
+        if all(match.end <= other.start or other.end <= match.start for other in best):
+            best.append(match)
+    return best
+
+
+def _hit(words: Sequence[Word], match: _Match, language: str, *, punctuated: bool) -> SearchHit:
+    found = words[match.start : match.end]
+    snippet = word_space(language).join(word.text if punctuated else bare_text(word) for word in found)
+    return SearchHit(match.confidence, found[0].start_s, found[-1].end_s, snippet)
