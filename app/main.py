@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.api import listen, listen_live, models, system
+from app.api.callbacks import CallbackEdge
 from app.api.context import RequestContext
 from app.api.errors import register_error_handlers
 from app.api.openapi import SECURITY_SCHEMES
@@ -33,11 +34,14 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = await start_services(settings)
         app.state.services = services
+        services.job_runner.start(CallbackEdge(settings.max_channels, app.state.metrics))
         try:
             yield
         finally:
+            await services.job_runner.stop()
             await services.models.close()
             await run_in_threadpool(services.accounts.close)
+            await run_in_threadpool(services.jobs.close)
 
     app = FastAPIOffline(
         title="Whisper API",

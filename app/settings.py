@@ -121,6 +121,39 @@ class Settings(BaseSettings):
     fetch_allow: Annotated[tuple[str, ...], NoDecode] = ()
     """Host names, addresses or networks (CIDR), separated by commas, that may be fetched though they are not global."""
 
+    callback_connect_timeout_s: float = Field(default=1.0, gt=0)
+    """Seconds to connect to the host of a callback. Deepgram's self-hosted default is 1."""
+
+    callback_timeout_s: float = Field(default=10.0, gt=0)
+    """Seconds one delivery to a callback may take. Deepgram's self-hosted default is 10."""
+
+    callback_retries: int = Field(default=10, ge=0)
+    """Times a delivery is tried again after anything but a 2xx. Deepgram tries 10 times."""
+
+    callback_retry_s: float = Field(default=30.0, ge=0)
+    """Seconds between two deliveries of the same answer. Deepgram waits 30."""
+
+    callback_allow: Annotated[tuple[str, ...], NoDecode] = ()
+    """Host names, addresses or networks (CIDR), separated by commas, that callbacks may go to though they are not global."""
+
+    parallel_jobs: int = Field(default=1, ge=1)
+    """Recordings with a callback that are transcribed at a time. One leaves the workers to those who wait for an answer."""
+
+    max_jobs: int = Field(default=1000, ge=1)
+    """Recordings with a callback that may be waiting, running or undelivered at a time. More are told 429."""
+
+    max_job_bytes: int = Field(default=20_000_000_000, ge=1)
+    """Bytes of audio that these may hold in ``data_dir``. More are told 429."""
+
+    job_attempts: int = Field(default=3, ge=1)
+    """Times the transcription of one such recording is begun: one that brings the server down each time is given up."""
+
+    job_lease_s: float = Field(default=15.0, ge=1.0)
+    """Seconds after which a recording whose server died is taken over, by another one or by the same one started again."""
+
+    job_keep_days: float = Field(default=7.0, ge=0)
+    """Days that finished jobs are listed; of failed ones the audio or the answer is kept as long, to try them again."""
+
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
     """Origins browsers may call from, separated by commas. ``*``: any, as Deepgram allows."""
 
@@ -130,7 +163,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """JSON lines, or coloured text. ``auto``: text on a terminal, JSON elsewhere."""
 
-    @field_validator("preload_models", "fetch_allow", "cors_origins", mode="before")
+    @field_validator("preload_models", "fetch_allow", "callback_allow", "cors_origins", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

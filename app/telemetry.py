@@ -88,6 +88,10 @@ class Metrics:
         self.lost_segments = Counter(
             "whisperapi_lost_segments", "Live finals sent without words because their decode failed.", registry=self.registry
         )
+        self.jobs = Gauge("whisperapi_jobs", "Recordings with a callback by state.", ["state"], registry=self.registry)
+        self.deliveries = Counter(
+            "whisperapi_callback_deliveries", "Attempts to deliver to a callback.", ["result"], registry=self.registry
+        )
         self.workers = Gauge("whisperapi_workers", "Decode workers by state.", ["model", "state"], registry=self.registry)
         self.shed = Gauge("whisperapi_shed_interims", "Interims given up under load.", ["model"], registry=self.registry)
         self.restarts = Gauge("whisperapi_worker_restarts", "Workers replaced.", ["model"], registry=self.registry)

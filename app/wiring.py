@@ -8,18 +8,26 @@ from app.audio.decode import Decoder
 from app.audio.live import LiveDecoders
 from app.audio.vad import load_vad
 from app.domain.audio import AudioLimits
+from app.domain.jobs import JobLimits
 from app.domain.ports import EnginePool, InstalledModel
 from app.engines.pool import ProcessPool
 from app.outbound import HttpFetcher
+from app.outbound_callbacks import HttpDeliverer
+from app.outbound_live import LiveCallbackClient
 from app.services.accounts import Accounts
 from app.services.bundle import Services
 from app.services.catalog import Catalog
+from app.services.job_recognition import Recognition
+from app.services.job_runner import JobRules, JobRunner
+from app.services.jobs import Jobs
 from app.services.live import LiveStreams, StreamLimits
 from app.services.residency import ResidentModels, StartPool
 from app.services.transcribe import DecodingDefaults, Transcriber
 from app.settings import Settings
 from app.storage.database import open_database
+from app.storage.jobs import SqlJobStore
 from app.storage.migrate import upgrade
+from app.storage.spool import FolderSpool
 from app.storage.stores import SqlKeyStore
 
 
@@ -27,7 +35,15 @@ def build_accounts(settings: Settings) -> Accounts:
     """Keys in the configured database, migrated to the newest schema first."""
     upgrade(settings.resolved_database_url)
     store = SqlKeyStore(open_database(settings.resolved_database_url))
-    return Accounts(store, lambda: datetime.now(timezone.utc), settings.api_key)
+    return Accounts(store, _now, settings.api_key)
+
+
+def build_jobs(settings: Settings) -> Jobs:
+    """Jobs in the configured database, migrated first, and their audio in the data folder."""
+    upgrade(settings.resolved_database_url)
+    store = SqlJobStore(open_database(settings.resolved_database_url, durable=True))
+    limits = JobLimits(settings.max_jobs, settings.max_job_bytes, settings.max_pending_requests)
+    return Jobs(store, FolderSpool(settings.data_dir / "jobs"), limits, _now)
 
 
 def build_catalog(settings: Settings) -> Catalog:
@@ -75,7 +91,38 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         max_redirects=settings.fetch_max_redirects,
         allow=settings.fetch_allow,
     )
-    return Services(accounts, catalog, models, transcriber, live, fetcher)
+    deliverer = HttpDeliverer(
+        connect_timeout_s=settings.callback_connect_timeout_s,
+        total_timeout_s=settings.callback_timeout_s,
+        allow=settings.callback_allow,
+    )
+    jobs = build_jobs(settings)
+    recognition = Recognition(jobs, transcriber, fetcher, settings.max_body_bytes)
+    return Services(
+        accounts=accounts,
+        catalog=catalog,
+        models=models,
+        transcriber=transcriber,
+        live=live,
+        fetcher=fetcher,
+        jobs=jobs,
+        job_runner=JobRunner(jobs, recognition, deliverer, job_rules(settings), _now),
+        deliverer=deliverer,
+        live_callbacks=LiveCallbackClient(deliverer),
+    )
+
+
+def job_rules(settings: Settings) -> JobRules:
+    """How recordings with a callback are run."""
+    return JobRules(
+        parallel=settings.parallel_jobs,
+        attempts=settings.job_attempts,
+        retries=settings.callback_retries,
+        retry_s=settings.callback_retry_s,
+        lease_s=settings.job_lease_s,
+        keep_s=settings.job_keep_days * 86_400.0,
+        orphan_s=2 * settings.upload_timeout_s,
+    )
 
 
 def pool_starter(settings: Settings) -> StartPool:
@@ -92,3 +139,7 @@ def pool_starter(settings: Settings) -> StartPool:
         )
 
     return start
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -52,20 +52,25 @@ async def receive_audio(request: Request, limits: BodyLimits, fetcher: Fetcher) 
     JSON ``{"url": ...}`` (by content type, or by its first byte) is downloaded; of a multipart form the first file counts;
     everything else is audio, whatever its content type says.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     with SpooledTemporaryFile(max_size=MEMORY_BYTES) as spooled:
         file = cast("BinaryIO", spooled)
-        if content_type == "multipart/form-data":
-            await _receive_form(request, limits, file)
-        else:
-            await _receive_plain(request, limits, file)
-        url = _url(file, declared=content_type == "application/json")
+        url = await receive_body(request, limits, file)
         if url is not None:
             file.seek(0)
             file.truncate()
             await fetcher.fetch(url, file, limits.max_bytes)
         digest = await run_in_threadpool(_digest, file)
         yield AudioBody(file, digest)
+
+
+async def receive_body(request: Request, limits: BodyLimits, file: BinaryIO) -> str | None:
+    """Read the whole body into ``file``. The URL in it, if that is what it is; None: ``file`` holds audio."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "multipart/form-data":
+        await _receive_form(request, limits, file)
+    else:
+        await _receive_plain(request, limits, file)
+    return _url(file, declared=content_type == "application/json")
 
 
 async def _receive_plain(request: Request, limits: BodyLimits, file: BinaryIO) -> None:

@@ -9,36 +9,35 @@ from typing import BinaryIO
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from app.api.answers import log_work, render_answer
 from app.api.body import BodyLimits, receive_audio
+from app.api.callbacks import accept_job
 from app.api.dependencies import CurrentMetrics, CurrentServices, CurrentSettings, Listener, RequestId
 from app.api.openapi import LISTEN_OPENAPI
 from app.dialects.deepgram_options import ListenRequest, parse_listen
-from app.dialects.deepgram_rest import RequestFacts, render_response
-from app.dialects.subtitles import render_srt, render_text, render_vtt
+from app.dialects.deepgram_rest import RequestFacts
 from app.domain.errors import ClientGone
 from app.domain.transcript import Timing, Transcript
 from app.services.transcribe import RecordingJob
-from app.telemetry import logger
 
 router = APIRouter()
-_log = logger(__name__)
-
-_CAPTIONS = {"srt": (render_srt, "application/x-subrip"), "vtt": (render_vtt, "text/vtt")}
 
 
 @router.post("/v1/listen", openapi_extra=LISTEN_OPENAPI, summary="Transcribe a recording", tags=["listen"])
 async def listen(
     request: Request,
     request_id: RequestId,
-    _: Listener,
+    key: Listener,
     services: CurrentServices,
     settings: CurrentSettings,
     metrics: CurrentMetrics,
 ) -> Response:
-    """Send audio as the body, or ``{"url": "..."}`` as JSON."""
+    """Send audio as the body, or ``{"url": "..."}`` as JSON. With ``callback`` the answer goes there."""
     created = datetime.now(timezone.utc)
     asked = parse_listen(request.scope["query_string"], settings.max_channels)
     limits = BodyLimits(settings.max_body_bytes, settings.upload_idle_timeout_s, settings.upload_timeout_s)
+    if asked.callback is not None:
+        return await accept_job(request, asked.callback, asked, services, limits, key, created)
     with metrics.active_requests.labels("batch").track_inprogress():
         async with (
             services.transcriber.admit(asked.options) as job,
@@ -46,7 +45,7 @@ async def listen(
         ):
             transcript = await _while_connected(request, job, body.file)
     metrics.count_recording(transcript)
-    _log_work(transcript)
+    log_work(transcript)
     facts = RequestFacts(request_id, created, body.sha256, asked.tags, asked.extra)
     return _render(transcript, asked, facts)
 
@@ -78,30 +77,11 @@ def _render(transcript: Transcript, asked: ListenRequest, facts: RequestFacts) -
         "dg-model-uuid": transcript.model.uuid,
         "Server-Timing": _server_timing(transcript.timing),
     }
-    if asked.response_format == "json":
-        body = render_response(transcript, asked.options, facts)
-        return Response(body, headers=headers, media_type="application/json")
-    if asked.response_format == "text":
-        return Response(render_text(transcript), headers=headers, media_type="text/plain")
-    render, media_type = _CAPTIONS[asked.response_format]
-    return Response(render(transcript, asked.captions), headers=headers, media_type=media_type)
+    body, media_type = render_answer(transcript, asked, facts)
+    return Response(body, headers=headers, media_type=media_type)
 
 
 def _server_timing(timing: Timing) -> str:
     """Where the time went, in milliseconds, as browsers and benchmarks read it (W3C Server Timing)."""
     parts = {"queue": timing.queue_s, "decode": timing.decode_s, "total": timing.total_s}
     return ", ".join(f"{name};dur={duration_s * 1000:.1f}" for name, duration_s in parts.items())
-
-
-def _log_work(transcript: Transcript) -> None:
-    timing = transcript.timing
-    _log.info(
-        "recording transcribed",
-        model=transcript.model.name,
-        audio_s=round(transcript.duration_s, 3),
-        channels=len(transcript.channels),
-        words=sum(len(channel.words) for channel in transcript.channels),
-        total_s=round(timing.total_s, 4),
-        decode_s=round(timing.decode_s, 4),
-        queue_s=round(timing.queue_s, 4),
-    )

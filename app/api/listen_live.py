@@ -11,13 +11,17 @@ from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from app.api.auth import authorise, chosen_subprotocol
+from app.api.callbacks import callback_headers
 from app.api.dependencies import LISTEN_SCOPE
 from app.api.errors import error_response
+from app.api.live_callback import CallbackLink, opened_sink
 from app.dialects.deepgram_live import LiveRequest, parse_live
 from app.dialects.deepgram_stream import StreamFacts, StreamRenderer, parse_binary, parse_text
 from app.domain.errors import ClientGone, SttError
+from app.domain.ports import CallbackSink
 from app.domain.stream.events import Control, StreamEvent
 from app.services.bundle import Services
+from app.services.inbox import ClientLink
 from app.services.live import AdmittedStream
 from app.services.stream import StreamCounts
 from app.settings import Settings
@@ -38,12 +42,17 @@ async def listen_live(socket: WebSocket) -> None:
     metrics = cast("Metrics", socket.app.state.metrics)
     created = datetime.now(timezone.utc)
     try:
-        await authorise(socket, services.accounts if settings.auth else None, LISTEN_SCOPE)
+        key = await authorise(socket, services.accounts if settings.auth else None, LISTEN_SCOPE)
         asked = parse_live(socket.scope["query_string"], settings.max_channels)
-        async with services.live.admit(asked.options) as stream:
+        headers = callback_headers(socket.state.request_id, "" if key is None else key.key_id)
+        async with (
+            services.live.admit(asked.options) as stream,
+            opened_sink(services.live_callbacks, asked.callback, headers) as sink,
+        ):
             await socket.accept(chosen_subprotocol(socket), headers=_model_headers(stream))
             with metrics.active_requests.labels("stream").track_inprogress():
-                counts = await stream.run(_link(socket, _renderer(socket, stream, asked, created)))
+                renderer = _renderer(socket, stream, asked, created)
+                counts = await stream.run(_link(socket, renderer, sink))
     except SttError as error:
         if socket.application_state is not WebSocketState.CONNECTING:
             raise
@@ -75,7 +84,9 @@ class DirectConnection(Protocol):
     def send_now(self, text: str) -> bool: ...
 
 
-def _link(socket: WebSocket, renderer: StreamRenderer) -> _Link:
+def _link(socket: WebSocket, renderer: StreamRenderer, sink: CallbackSink | None) -> ClientLink:
+    if sink is not None:
+        return CallbackLink(_Link(socket, renderer), sink, renderer)
     offered = socket.scope.get("extensions", {}).get(DIRECT_MESSAGES)
     return _Link(socket, renderer) if offered is None else _DirectLink(socket, renderer, offered["connection"])
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app import __version__
 from app.api.dependencies import CurrentMetrics, CurrentServices
+from app.domain.jobs import JobState
 
 router = APIRouter(tags=["system"])
 
@@ -46,4 +48,7 @@ async def show_metrics(metrics: CurrentMetrics, services: CurrentServices) -> Re
         metrics.workers.labels(name, "busy").set(stats.busy)
         metrics.restarts.labels(name).set(stats.restarts)
         metrics.shed.labels(name).set(stats.shed)
+    counts = await run_in_threadpool(services.jobs.counts)
+    for state in JobState:
+        metrics.jobs.labels(state.value).set(counts.get(state, 0))
     return Response(metrics.render(), media_type="text/plain; version=0.0.4")

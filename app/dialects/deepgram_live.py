@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.dialects.deepgram_callback import REQUESTS_AND_SOCKETS, parse_callback
 from app.dialects.deepgram_options import (
     audio_format,
     decoding_choices,
@@ -15,7 +16,9 @@ from app.dialects.deepgram_options import (
 )
 from app.dialects.deepgram_parameters import PARAMETERS, Support
 from app.dialects.deepgram_query import Query
+from app.dialects.deepgram_vocabulary import key_terms
 from app.domain.errors import InvalidParameter, InvalidRequest
+from app.domain.jobs import Callback
 from app.domain.languages import MULTI, whisper_language
 from app.domain.options import LiveOptions
 from app.domain.stream.options import StreamOptions
@@ -31,6 +34,7 @@ class LiveRequest:
     extra: tuple[tuple[str, str], ...] = ()
     without_effect: tuple[str, ...] = ()
     """Names of parameters that were asked for and do nothing yet, for the log."""
+    callback: Callback | None = None
 
 
 def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
@@ -52,6 +56,7 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
         language_hints=language_hints(query),
         translate=query.flag("translate"),
         prompt=prompt_text(query),
+        keyterms=key_terms(query),
         decoding=decoding_choices(query),
         multichannel=multichannel,
         audio_format=declared,
@@ -64,7 +69,7 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
             vad_events=query.flag("vad_events"),
         ),
     )
-    return LiveRequest(options, extra_pairs(query), _without_effect(query))
+    return LiveRequest(options, extra_pairs(query), _without_effect(query), parse_callback(query, REQUESTS_AND_SOCKETS))
 
 
 def _check_together(query: Query) -> None:
@@ -72,8 +77,6 @@ def _check_together(query: Query) -> None:
         raise InvalidParameter("encoding and sample_rate must be given together", parameter="encoding")
     if "diarize_model" in query and query.flag("diarize"):
         raise InvalidRequest("diarize and diarize_model cannot be used together.")
-    if query.text("callback") is not None:
-        raise InvalidParameter("callback: live streams answer on their own connection only", parameter="callback")
 
 
 def _endpointing(query: Query) -> float | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.dialects.deepgram_callback import REQUESTS, parse_callback
+from app.dialects.deepgram_intelligence import intelligence_options
 from app.dialects.deepgram_parameters import PARAMETERS, Kind, Support
 from app.dialects.deepgram_query import Query
 from app.dialects.deepgram_text import redactions, replacements, search_phrases
+from app.dialects.deepgram_vocabulary import key_terms
 from app.domain.audio import HEADERLESS_ENCODINGS, AudioFormat, TimeRange
 from app.domain.errors import InvalidParameter, InvalidRequest
+from app.domain.jobs import Callback
 from app.domain.languages import MULTI, whisper_language
 from app.domain.options import DEFAULT_UTTERANCE_SPLIT_S, DecodingChoices, TextOptions, TranscribeOptions
 from app.domain.text.cues import CueLimits
@@ -45,7 +49,8 @@ class ListenRequest:
     tags: tuple[str, ...] = ()
     extra: tuple[tuple[str, str], ...] = ()
     response_format: str = "json"
-    captions: CueLimits = CueLimits()
+    captions: CueLimits = field(default_factory=CueLimits)
+    callback: Callback | None = None
 
 
 def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
@@ -63,6 +68,7 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         language_hints=language_hints(query),
         translate=query.flag("translate"),
         prompt=prompt_text(query),
+        keyterms=key_terms(query),
         decoding=decoding_choices(query),
         multichannel=query.flag("multichannel"),
         audio_format=audio_format(query, max_channels),
@@ -77,6 +83,7 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         response_format=query.choice("response_format", RESPONSE_FORMATS, "json"),
         captions=_cue_limits(query),
     )
+        callback=parse_callback(query, REQUESTS),
 
 
 def _cue_limits(query: Query) -> CueLimits:

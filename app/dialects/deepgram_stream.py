@@ -45,7 +45,11 @@ ECHOED_CHARACTERS = 4096
 _FAILURES = {
     ConfigureFailure.KEYTERMS_NOT_SUPPORTED: (
         "CONFIGURE_KEYTERMS_NOT_SUPPORTED",
-        "Key terms cannot be changed while a stream runs.",
+        "The engine of this server cannot favour key terms.",
+    ),
+    ConfigureFailure.KEYTERM_LIMIT_EXCEEDED: (
+        "CONFIGURE_KEYTERM_LIMIT_EXCEEDED",
+        "Keyterm limit exceeded. The maximum number of tokens across all keyterms is 500.",
     ),
 }
 

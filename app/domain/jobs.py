@@ -78,10 +78,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """Jobs that may be unfinished at a time, and the bytes of audio that these may hold together."""
+    """Jobs that may be unfinished at a time, the bytes of audio that these may hold together, and uploads at a time."""
 
     max_jobs: int
     max_bytes: int
+    max_uploads: int = 64
 
 
 class JobStore(Protocol):

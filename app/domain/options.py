@@ -102,6 +102,7 @@ class TranscribeOptions:
     ``model`` as the client wrote it, or None for the default. ``language`` is Whisper's code. ``detect_language`` overrides
     it; ``detect_among`` restricts the choice. ``code_switching`` detects the language of each phrase, among
     ``language_hints`` if there are any, and names it at each word.
+    ``keyterms`` are words to favour or to avoid.
     ``part`` is what is recognised of the recording; times stay those of the whole. ``decoding`` overrides the server's.
     ``multichannel`` transcribes channels apart, else they are mixed.
     ``audio_format`` is the declared coding of headerless audio. ``warnings`` gathers what the dialect could not honour.
@@ -115,6 +116,7 @@ class TranscribeOptions:
     language_hints: tuple[str, ...] = ()
     translate: bool = False
     prompt: str = ""
+    keyterms: tuple[Keyterm, ...] = ()
     decoding: DecodingChoices = field(default_factory=DecodingChoices)
     multichannel: bool = False
     audio_format: AudioFormat | None = None
@@ -133,6 +135,7 @@ class LiveOptions:
     language_hints: tuple[str, ...] = ()
     translate: bool = False
     prompt: str = ""
+    keyterms: tuple[Keyterm, ...] = ()
     decoding: DecodingChoices = field(default_factory=DecodingChoices)
     multichannel: bool = False
     audio_format: AudioFormat | None = None

@@ -128,9 +128,14 @@ def estimate_tokens(term: str) -> int:
     return sum(math.ceil(len(word.encode()) / BYTES_PER_TOKEN) for word in term.split())
 
 
+def exceed_limit(terms: Iterable[str]) -> bool:
+    """Whether the terms have more than ``MAX_KEYTERM_TOKENS`` tokens in all, as far as can be told."""
+    return sum(estimate_tokens(term) for term in terms) > MAX_KEYTERM_TOKENS
+
+
 def check_keyterms(terms: Iterable[str]) -> None:
-    """Raise ``InvalidRequest`` in the contract's words if the terms are more than ``MAX_KEYTERM_TOKENS`` in all."""
-    if sum(estimate_tokens(term) for term in terms) > MAX_KEYTERM_TOKENS:
+    """Raise ``InvalidRequest``, in the contract's words, if they exceed the limit."""
+    if exceed_limit(terms):
         raise InvalidRequest(
             f"Keyterm limit exceeded. The maximum number of tokens across all keyterms is {MAX_KEYTERM_TOKENS}."
         )

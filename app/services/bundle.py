@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
-from app.domain.ports import Fetcher
+from app.domain.ports import Deliverer, Fetcher, LiveCallbacks
 from app.services.accounts import Accounts
 from app.services.catalog import Catalog
+from app.services.job_runner import JobRunner
+from app.services.jobs import Jobs
 from app.services.live import LiveStreams
 from app.services.residency import ResidentModels
 from app.services.transcribe import Transcriber
@@ -22,6 +25,10 @@ class Services:
     transcriber: Transcriber
     live: LiveStreams
     fetcher: Fetcher
+    jobs: Jobs
+    job_runner: JobRunner
+    deliverer: Deliverer
+    live_callbacks: LiveCallbacks
 
     @property
     def stopping(self) -> bool:
@@ -29,6 +36,9 @@ class Services:
         return self.transcriber.stopping
 
     async def drain(self, timeout_s: float) -> None:
-        """Admit nothing more, and let live streams end in order; recordings that run are the web server's to wait for."""
+        """Admit nothing more, and let live streams end in order; recordings that run are the web server's to wait for.
+
+        Accepted jobs stop at once: they are on the disk, and go on when a server starts again.
+        """
         self.transcriber.stopping = True
-        await self.live.drain(timeout_s)
+        await asyncio.gather(self.live.drain(timeout_s), self.job_runner.stop(timeout_s))

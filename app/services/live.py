@@ -18,10 +18,13 @@ from app.services.joint_vad import JointVad
 from app.services.residency import ResidentModels
 from app.services.stream import LiveStream, StreamCounts
 from app.services.transcribe import DecodingDefaults
+from app.telemetry import logger
 
 INLINE_S = 0.5
 """Headerless audio up to this length is heard in the event loop itself: 0.5 ms for 100 ms of it, 3 ms at most, nearly all of
 it speech detection. A thread would add 0.1 to 0.2 ms to each message and take none of that off the interpreter."""
+
+_log = logger(__name__)
 
 _SAMPLE_BYTES = {"linear16": 2, "linear32": 4, "mulaw": 1, "alaw": 1}
 _PACKET_ENCODINGS = frozenset({"opus", "speex"})
@@ -94,8 +97,13 @@ class LiveStreams:
                 languages=options.language_hints or model.languages,
                 translate=options.translate,
                 prompt=options.prompt,
+                keyterms=options.keyterms,
             )
             pool = await self._models.pool(model)
+            takes_keyterms = pool.capabilities.favours_terms
+            if options.keyterms and not takes_keyterms:
+                _log.warning("key terms have no effect: the engine cannot favour them")
+            options = replace(options, stream=replace(options.stream, takes_keyterms=takes_keyterms))
             decoder = self._decoders.open(options.audio_format, self._limits)
             try:
                 async with pool.admit(live=True) as session:

@@ -15,12 +15,13 @@ import numpy as np
 
 from app.domain.audio import SAMPLE_RATE
 from app.domain.errors import BadAudio, InvalidParameter, PayloadTooLarge, SttError
-from app.domain.options import DecodeOptions
+from app.domain.options import DecodeOptions, Keyterm
 from app.domain.ports import Aborted, EngineSession, JobClass
 from app.domain.stream.events import (
     Abort,
     Audio,
     CloseStream,
+    ConfigureReply,
     Control,
     Decoded,
     DecodeFailed,
@@ -36,6 +37,7 @@ from app.domain.stream.events import (
 )
 from app.domain.stream.machine import State, StreamMachine
 from app.domain.stream.options import StreamOptions
+from app.domain.vocabulary import strongest
 from app.services.hearing import SLICE_BYTES, Hearing
 from app.services.inbox import ClientLink, Inbox
 from app.services.outgoing import Outgoing
@@ -271,10 +273,18 @@ class LiveStream:
 
     # ---- out ----
 
+    def _favour(self, terms: tuple[Keyterm, ...]) -> None:
+        """Decodes that start from now on favour these terms, and only these."""
+        terms = strongest(terms)
+        self._decode_options = replace(self._decode_options, keyterms=terms)
+        self._interim_options = replace(self._interim_options, keyterms=terms)
+
     def _tell(self, event: StreamEvent) -> None:
         if isinstance(event, SegmentLost):
             self.counts.lost_segments += 1
             return
+        if isinstance(event, ConfigureReply) and event.failure is None and event.request.keyterms is not None:
+            self._favour(tuple(Keyterm(term) for term in event.request.keyterms))
         if isinstance(event, Results):
             self.counts.finals += event.is_final
             self.counts.interims += not event.is_final

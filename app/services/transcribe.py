@@ -16,7 +16,8 @@ from app.domain.ports import AudioDecoder, EnginePool, EngineSession, InstalledM
 from app.domain.text.formatter import Formatter
 from app.domain.text.redaction_rules import redaction_warnings
 from app.domain.transcript import Channel, RequestWarning, Timing, Transcript
-from app.services.catalog import Catalog
+from app.services.catalog import Catalog, Resolution
+from app.services.intelligence import Analyst
 from app.services.recording import RecognisedChannel, RecordingPipeline
 from app.services.residency import ResidentModels
 
@@ -65,17 +66,22 @@ class Transcriber:
 
     @asynccontextmanager
     async def admit(self, options: TranscribeOptions) -> AsyncIterator[RecordingJob]:
+    def resolve(self, options: TranscribeOptions) -> Resolution:
+        """The model and language that would serve the request; raises as ``admit`` does, and takes no permit."""
+        if self.stopping:
+            raise Unavailable
+        wanted = None if options.detect_language or options.code_switching else options.language
+        resolution = self._catalog.resolve(options.model, wanted)
+        _check_abilities(resolution.model, options)
+        return resolution
+
         """Check the request against the models and take a permit, before any byte of audio is read.
 
         Raises ``UnsupportedModel`` or ``InvalidParameter`` for what cannot be done, ``Overloaded`` or ``Unavailable`` for
         what cannot be done now.
         """
-        if self.stopping:
-            raise Unavailable
-        wanted = None if options.detect_language or options.code_switching else options.language
-        resolution = self._catalog.resolve(options.model, wanted)
+        resolution = self.resolve(options)
         model = resolution.model
-        _check_abilities(model, options)
         pool = await self._models.pool(model)
         decode = replace(
             self._defaults.options(options.decoding),
@@ -83,9 +89,11 @@ class Transcriber:
             languages=options.detect_among or options.language_hints or model.languages,
             translate=options.translate,
             prompt=options.prompt,
+            keyterms=options.keyterms,
         )
         async with pool.admit() as session:
-            yield RecordingJob(self, model, pool, session, options, decode, resolution.warnings)
+            warnings = resolution.warnings + _term_warnings(pool, options)
+            yield RecordingJob(self, model, pool, session, options, decode, warnings)
 
     async def run(
         self, job: RecordingJob, source: BinaryIO, on_progress: Progress | None
@@ -156,6 +164,13 @@ class RecordingJob:
             )
             for channel in recognised
         )
+
+
+def _term_warnings(pool: EnginePool, options: TranscribeOptions) -> tuple[RequestWarning, ...]:
+    if not options.keyterms or pool.capabilities.favours_terms:
+        return ()
+    message = "The engine of this server cannot favour key terms; prompt conditions the model."
+    return (RequestWarning("keyterm", "unsupported_parameter", message),)
 
 
 def _check_abilities(model: InstalledModel, options: TranscribeOptions) -> None:

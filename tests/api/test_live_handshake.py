@@ -118,7 +118,6 @@ class TestParameters:
             ("encoding=linear16&sample_rate=10", "sample_rate"),
             ("encoding=opus&sample_rate=48000&channels=3", "channels"),
             (f"{RAW}&extra=x", "extra"),
-            (f"{RAW}&callback=https://example.com/", "callback"),
         ],
     )
     def test_an_unusable_one_is_named(self, stage: Stage, query: str, culprit: str) -> None:

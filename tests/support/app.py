@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,26 @@ from starlette.testclient import TestClient
 from app.audio.decode import Decoder
 from app.audio.live import LiveDecoders
 from app.domain.audio import AudioLimits
+from app.domain.jobs import JobLimits
 from app.domain.ports import EnginePool, Fetcher, InstalledModel, Vad
 from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
 from app.main import create_app
 from app.outbound import HttpFetcher
+from app.outbound_callbacks import HttpDeliverer
+from app.outbound_live import LiveCallbackClient
 from app.services.accounts import Accounts
 from app.services.bundle import Services
 from app.services.catalog import Catalog
+from app.services.job_recognition import Recognition
+from app.services.job_runner import JobRunner
+from app.services.jobs import Jobs
 from app.services.live import LiveStreams, StreamLimits
 from app.services.residency import ResidentModels
 from app.services.transcribe import DecodingDefaults, Transcriber
 from app.settings import Settings
+from app.storage.spool import FolderSpool
+from app.wiring import job_rules
+from tests.support.memory_jobs import MemoryJobStore
 from tests.support.memory_keys import MemoryKeyStore
 
 STATIC_KEY = "the-static-key"
@@ -61,7 +70,7 @@ def staged(
     settings = settings_for(folder, **given)
     engines = pool or ScriptedPool(ScriptedEngine(say(SPEECH)))
     detector = vad or ScriptedVad((0.0, 3600.0))
-    accounts = Accounts(MemoryKeyStore(), lambda: datetime.now(timezone.utc), settings.api_key)
+    accounts = Accounts(MemoryKeyStore(), _now, settings.api_key)
 
     async def start_pool(_: InstalledModel) -> EnginePool:
         return engines
@@ -75,9 +84,30 @@ def staged(
         transcriber = Transcriber(Decoder(), detector, catalog, models, limits, settings.request_timeout_s, defaults)
         streams = StreamLimits(settings.max_streams, settings.stream_idle_timeout_s)
         live = LiveStreams(LiveDecoders(), detector, catalog, models, limits, streams, defaults)
-        return Services(accounts, catalog, models, transcriber, live, fetcher or HttpFetcher(allow=settings.fetch_allow))
+        fetching = fetcher or HttpFetcher(allow=settings.fetch_allow)
+        deliverer = HttpDeliverer(allow=settings.callback_allow)
+        jobs = Jobs(
+            MemoryJobStore(), FolderSpool(folder / "jobs"), JobLimits(settings.max_jobs, settings.max_job_bytes), _now
+        )
+        recognition = Recognition(jobs, transcriber, fetching, settings.max_body_bytes)
+        return Services(
+            accounts=accounts,
+            catalog=catalog,
+            models=models,
+            transcriber=transcriber,
+            live=live,
+            fetcher=fetching,
+            jobs=jobs,
+            job_runner=JobRunner(jobs, recognition, deliverer, replace(job_rules(settings), poll_s=0.02), _now),
+            deliverer=deliverer,
+            live_callbacks=LiveCallbackClient(deliverer, retry_s=0.0),
+        )
 
     app = create_app(settings, start, notices)
     headers = {"Authorization": f"Token {STATIC_KEY}"}
     with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
         yield Stage(client, app, engines, accounts)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -198,6 +198,7 @@ class ConfigureFailure(str, Enum):
     """Why a ``Configure`` was refused."""
 
     KEYTERMS_NOT_SUPPORTED = "keyterms_not_supported"
+    KEYTERM_LIMIT_EXCEEDED = "keyterm_limit_exceeded"
 
 
 @dataclass(frozen=True, slots=True)

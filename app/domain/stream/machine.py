@@ -49,6 +49,7 @@ from app.domain.stream.events import (
 )
 from app.domain.stream.options import WINDOW_SAMPLES, SampleCounts, StreamOptions
 from app.domain.stream.outbox import Outbox
+from app.domain.vocabulary import exceed_limit
 
 
 class State(Enum):
@@ -219,8 +220,10 @@ class StreamMachine:
 
     def _take_configure(self, item: Configure) -> None:
         failure = None
-        if item.keyterms:
+        if item.keyterms and not self._options.takes_keyterms:
             failure = ConfigureFailure.KEYTERMS_NOT_SUPPORTED
+        elif item.keyterms and exceed_limit(item.keyterms):
+            failure = ConfigureFailure.KEYTERM_LIMIT_EXCEEDED
         self._outbox.emit(ConfigureReply(item, failure))
 
     def _take_result(self, item: Decoded | DecodeFailed) -> None:

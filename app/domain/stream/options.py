@@ -34,6 +34,9 @@ class StreamOptions:
     vad_events: bool = False
     """Send ``SpeechStarted``."""
 
+    takes_keyterms: bool = True
+    """The engine favours terms: a ``Configure`` may change them."""
+
     idle_timeout_s: float = 10.0
     """Wall-clock seconds without audio or KeepAlive before the stream is closed (contract 3.7)."""
 
