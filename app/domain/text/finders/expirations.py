@@ -41,13 +41,13 @@ def _month_and_year(speech: Speech, start: int) -> tuple[int, tuple[str, ...]] |
     if text in MONTHS:
         year = read_year(speech, start + 1)
         return None if year is None else (year[0], (text.capitalize(), year[1]))
-    run = next((run for run in speech.runs if run.start == start), None)
+    run = speech.run_starts.get(start)
     if run is None:
         return None
     digits, end = run.digits, run.end
     if speech.text(end) == "slash":
         # "twelve slash twenty five"
-        years = next((other for other in speech.runs if other.start == end + 1), None)
+        years = speech.run_starts.get(end + 1)
         if years is None or len(years.digits) not in (2, 4) or len(digits) > 2:
             return None
         return _write(digits, years.digits, years.end)

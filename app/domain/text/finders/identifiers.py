@@ -17,14 +17,14 @@ _IBAN_START = re.compile(r"[a-z]{2}\d{2}[a-z0-9]*")
 _CARD_LENGTHS = range(13, 20)
 _SHORTEST_CODE = 4
 _CODE_TRIGGERS = frozenset({
-    "account", "acct", "badge", "booking", "card", "case", "claim", "code", "confirmation", "d", "id", "iban", "insurance", "invoice",
-    "license", "licence", "medicaid", "medicare", "member", "n", "number", "order", "passport", "pin", "plate", "policy",
-    "reference", "serial", "ticket", "tracking", "vin",
+    "account", "acct", "badge", "booking", "card", "case", "claim", "code", "confirmation", "d", "id", "iban", "insurance",
+    "invoice", "license", "licence", "medicaid", "medicare", "member", "n", "number", "order", "passport", "pin", "plate",
+    "policy", "reference", "serial", "ticket", "tracking", "vin",
 })  # fmt: skip
 _CODE_LINKS = frozenset({"number", "code", "id", "is", "it's", "its", "was", "the", "my", "that's", "no", ""})
 _NOT_AFTER_IDENTIFIER = frozenset({
-    "dollar", "dollars", "cents", "euros", "pounds", "percent", "people", "times", "years", "months", "days", "hours", "minutes",
-    "seconds", "weeks", "miles", "a", "p", "am", "pm", "a.m", "p.m",
+    "dollar", "dollars", "cents", "euros", "pounds", "percent", "people", "times", "years", "months", "days", "hours",
+    "minutes", "seconds", "weeks", "miles", "a", "p", "am", "pm", "a.m", "p.m",
 })  # fmt: skip
 _SECRETS = {"password": "PASSWORD", "passcode": "PASSWORD", "username": "USERNAME"}
 

@@ -52,10 +52,12 @@ ANNOUNCEMENTS = (
 
 _ANY_NUMBER = re.compile(r"\bnumber\b")
 
-_LINKS = re.compile(
-    r"(?:(?:number|code|id|is|it's|its|that's|was|are|the|my|your|of|on|card|last|four|digits|ending in|back|and|no|for|a|this|again"
-    r"|three|me|us|you|him|her|them|at)? ?)*"
-)
+_LINKS = frozenset({
+    "number", "code", "id", "is", "it's", "its", "that's", "was", "are", "the", "my", "your", "of", "on", "card", "last",
+    "three", "four", "digits", "ending", "back", "and", "no", "for", "a", "this", "again", "me", "us", "you", "him", "her",
+    "them", "at", "",
+})  # fmt: skip
+"""Words that may stand between an announcement and what it announces."""
 
 
 def announced(speech: Speech, start: int, length: int, *, coded: bool = False, near: bool = False) -> str:
@@ -69,7 +71,9 @@ def announced(speech: Speech, start: int, length: int, *, coded: bool = False, n
         if length not in announcement.lengths or (coded and not announcement.coded):
             continue
         for match in announcement.words.finditer(before):
-            is_near = not (near or length in announcement.near) or _LINKS.fullmatch(before[match.end() :].strip() + " ")
+            is_near = not (near or length in announcement.near) or _LINKS.issuperset(
+                before[match.end() :].replace("ending in", "").split()
+            )
             if is_near and match.end() > best:
                 best, label = match.end(), announcement.label
     if not label and length in (7, 10, 11) and not (coded or near) and _ANY_NUMBER.search(before):

@@ -127,15 +127,13 @@ def _written(texts: Sequence[str], index: int) -> Number | None:
 
 def _spoken(texts: Sequence[str], pauses: Sequence[bool], language: str) -> Iterator[Number]:
     tokens = [
-        _Token(text, index > 0 and pauses[index - 1], language == "en" and is_ordinary(texts, index))
+        _Token(text, _is_apart(texts, pauses, index, language), language == "en" and is_ordinary(texts, index))
         for index, text in enumerate(texts)
     ]
     articles = ARTICLES.get(language, set())
     previous: Number | None = None
     for found in find_numbers(tokens, language, threshold=0.0):
         start, end, written = found.start, found.end, found.text
-        if previous is not None and start < previous.end:
-            continue
         if end - start == 1 and texts[start] in articles and not _beside(start, previous):
             previous = Number(start, end, written, vague=True)
             continue
@@ -145,12 +143,21 @@ def _spoken(texts: Sequence[str], pauses: Sequence[bool], language: str) -> Iter
                 yield Number(start + offset, start + offset + 1, digit)
             continue
         number = Number(start, end, written, ordinal=found.is_ordinal)
-        if language != "en":
-            previous = number
-            yield number
-            continue
-        for previous in _divided(_in_english(number, texts), texts, pauses):
-            yield previous
+        previous = _in_english(number, texts) if language == "en" else number
+        yield previous
+
+
+def _is_apart(texts: Sequence[str], pauses: Sequence[bool], index: int, language: str) -> bool:
+    """Whether a number cannot go on with the word at ``index``.
+
+    "Eight hundred five five five" and "one hundred two hundred" are several numbers, which text2num would take for 805 and 102.
+    """
+    if index == 0 or pauses[index - 1]:
+        return index > 0
+    if language != "en" or texts[index] not in DIGIT_WORDS or texts[index - 1] != "hundred" or pauses[index]:
+        return False
+    following = texts[index + 1] if index + 1 < len(texts) else ""
+    return following in DIGIT_WORDS or following == "hundred"
 
 
 def _in_english(number: Number, texts: Sequence[str]) -> Number:
@@ -164,18 +171,6 @@ def _in_english(number: Number, texts: Sequence[str]) -> Number:
             if number.value >= size and number.value % (size // 10) == 0:
                 return replace(number, written=f"{number.value / size:g}", scale=scale)
     return number
-
-
-def _divided(number: Number, texts: Sequence[str], pauses: Sequence[bool]) -> tuple[Number, ...]:
-    """``800`` and ``5`` where "eight hundred five" goes on: "eight hundred five five five", "one hundred two hundred"."""
-    last = number.end - 1
-    following = texts[number.end] if number.end < len(texts) and not pauses[last] else ""
-    if last == number.start or texts[last - 1] != "hundred" or texts[last] not in DIGIT_WORDS:
-        return (number,)
-    if following not in DIGIT_WORDS and following != "hundred":
-        return (number,)
-    digit, first = DIGIT_WORDS[texts[last]], replace(number, end=last, written=number.written[:-1] + "0")
-    return first, Number(last, last + 2, f"{digit}00") if following == "hundred" else Number(last, last + 1, digit)
 
 
 def _beside(start: int, previous: Number | None) -> bool:

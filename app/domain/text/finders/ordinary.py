@@ -34,9 +34,9 @@ SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion"})
 
 _BEFORE_PRONOUN = frozenset({
     "no", "any", "every", "some", "this", "that", "which", "each", "the", "another", "other", "only", "these", "those", "a",
-    "last", "next", "good", "great", "new", "old", "big", "little", "small", "right", "wrong", "better", "best",
-    "loved", "not", "such", "nice", "bad", "long", "short", "red", "blue", "green", "white", "black", "different", "same", "first", "second",
-    "third", "my", "your", "his", "her", "our", "their", "dear", "single", "particular", "as",
+    "last", "next", "good", "great", "new", "old", "big", "little", "small", "right", "wrong", "better", "best", "loved",
+    "not", "such", "nice", "bad", "long", "short", "red", "blue", "green", "white", "black", "different", "same", "first",
+    "second", "third", "my", "your", "his", "her", "our", "their", "dear", "single", "particular", "as",
 })  # fmt: skip
 
 _AFTER_PRONOUN = frozenset({

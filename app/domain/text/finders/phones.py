@@ -32,7 +32,7 @@ def with_extension(speech: Speech, finding: Finding) -> Finding:
     """A telephone number together with "extension two one" after it."""
     if speech.text(finding.end) not in _EXTENSIONS or speech.closes[finding.end - 1]:
         return finding
-    run = next((run for run in speech.runs if run.start == finding.end + 1), None)
+    run = speech.run_starts.get(finding.end + 1)
     if run is None or len(run.digits) > 6:
         return finding
     return Finding(finding.label, finding.start, run.end, (*finding.written, "ext.", run.digits))

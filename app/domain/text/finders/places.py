@@ -10,17 +10,18 @@ from app.domain.text.finders.speech import Speech
 from app.domain.text.finding import Finding
 
 _STREETS = frozenset({
-    "street", "st", "avenue", "ave", "road", "rd", "boulevard", "blvd", "lane", "ln", "highway", "hwy", "parkway", "pkwy", "terrace",
-    "alley", "crescent", "turnpike",
+    "street", "st", "avenue", "ave", "road", "rd", "boulevard", "blvd", "lane", "ln", "highway", "hwy", "parkway", "pkwy",
+    "terrace", "alley", "crescent", "turnpike",
 })  # fmt: skip
 _STREETS_THAT_ARE_WORDS = frozenset(
     {"drive", "dr", "court", "ct", "place", "square", "way", "circle", "trail", "plaza", "loop"}
 )
 _NO_NAME = frozenset({
-    "a", "an", "the", "of", "in", "on", "at", "to", "for", "and", "or", "is", "are", "was", "were", "it", "that", "this", "with",
-    "way", "lane", "more", "people", "cars", "minute", "minutes", "hour", "hours", "second", "seconds", "day", "days", "year",
-    "years", "week", "weeks", "month", "months", "percent", "dollars", "dollar", "feet", "miles", "mile", "times", "from", "by",
-    "down", "up", "off", "per", "different", "other", "we", "i", "you", "they", "he", "she", "have", "has", "had", "my", "your",
+    "a", "an", "the", "of", "in", "on", "at", "to", "for", "and", "or", "is", "are", "was", "were", "it", "that", "this",
+    "with", "way", "lane", "more", "people", "cars", "minute", "minutes", "hour", "hours", "second", "seconds", "day",
+    "days", "year", "years", "week", "weeks", "month", "months", "percent", "dollars", "dollar", "feet", "miles", "mile",
+    "times", "from", "by", "down", "up", "off", "per", "different", "other", "we", "i", "you", "they", "he", "she", "have",
+    "has", "had", "my", "your",
 })  # fmt: skip
 _DIRECTIONS = frozenset(
     {"north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest", "nw", "ne", "sw", "se"}
@@ -30,16 +31,18 @@ _NAME = re.compile(r"[a-z][a-z'.-]*")
 _POSTCODE = re.compile(r"[a-z]{1,2}\d[a-z\d]?")
 _POSTCODE_END = re.compile(r"\d[a-z]{2}")
 _STATES = frozenset({
-    "al", "ak", "az", "ar", "ca", "co", "ct", "de", "fl", "ga", "hi", "id", "il", "in", "ia", "ks", "ky", "la", "me", "md", "ma", "mi",
-    "mn", "ms", "mo", "mt", "ne", "nv", "nh", "nj", "nm", "ny", "nc", "nd", "oh", "ok", "or", "pa", "ri", "sc", "sd", "tn", "tx", "ut",
-    "vt", "va", "wa", "wv", "wi", "wy", "dc", "alabama", "alaska", "arizona", "arkansas", "california", "colorado", "connecticut",
-    "delaware", "florida", "georgia", "hawaii", "idaho", "illinois", "indiana", "iowa", "kansas", "kentucky", "louisiana", "maine",
-    "maryland", "massachusetts", "michigan", "minnesota", "mississippi", "missouri", "montana", "nebraska", "nevada", "hampshire",
-    "jersey", "mexico", "york", "carolina", "dakota", "ohio", "oklahoma", "oregon", "pennsylvania", "island", "tennessee", "texas",
-    "utah", "vermont", "virginia", "washington", "wisconsin", "wyoming",
+    "al", "ak", "az", "ar", "ca", "co", "ct", "de", "fl", "ga", "hi", "id", "il", "in", "ia", "ks", "ky", "la", "me", "md",
+    "ma", "mi", "mn", "ms", "mo", "mt", "ne", "nv", "nh", "nj", "nm", "ny", "nc", "nd", "oh", "ok", "or", "pa", "ri", "sc",
+    "sd", "tn", "tx", "ut", "vt", "va", "wa", "wv", "wi", "wy", "dc", "alabama", "alaska", "arizona", "arkansas",
+    "california", "colorado", "connecticut", "delaware", "florida", "georgia", "hawaii", "idaho", "illinois", "indiana",
+    "iowa", "kansas", "kentucky", "louisiana", "maine", "maryland", "massachusetts", "michigan", "minnesota", "mississippi",
+    "missouri", "montana", "nebraska", "nevada", "hampshire", "jersey", "mexico", "york", "carolina", "dakota", "ohio",
+    "oklahoma", "oregon", "pennsylvania", "island", "tennessee", "texas", "utah", "vermont", "virginia", "washington",
+    "wisconsin", "wyoming",
 })  # fmt: skip
 
 _MOST_NAME_WORDS = 4
+_MOST_DIGITS = 6
 
 
 def find_addresses(speech: Speech) -> Iterator[Finding]:
@@ -88,7 +91,7 @@ def _house(speech: Speech, street: int) -> tuple[int, str, int] | None:
         piece = speech.piece_ends.get(name)
         if piece is not None and name < street:
             start, digits = _joined(speech, piece)
-            return (start, digits, name) if len(digits) <= 6 else None
+            return (start, digits, name) if len(digits) <= _MOST_DIGITS else None
         ordinal = speech.number_ends.get(name)
         if ordinal is not None and ordinal.ordinal and not speech.closes[name - 1]:
             name = ordinal.start
@@ -100,13 +103,15 @@ def _house(speech: Speech, street: int) -> tuple[int, str, int] | None:
     if piece is None or name == street or speech.pauses[name - 1]:
         return None
     start, digits = _joined(speech, piece)
-    return (start, digits, name) if len(digits) <= 6 else None
+    return (start, digits, name) if len(digits) <= _MOST_DIGITS else None
 
 
 def _joined(speech: Speech, piece: Piece) -> tuple[int, str]:
     """ "twelve thirty four" before a street is 1234: where such pieces begin, and their digits."""
     start, digits = piece.start, piece.digits
-    while (before := speech.piece_ends.get(start)) is not None and not speech.pauses[start - 1]:
+    while (
+        len(digits) <= _MOST_DIGITS and (before := speech.piece_ends.get(start)) is not None and not speech.pauses[start - 1]
+    ):
         start, digits = before.start, before.digits + digits
     return start, digits
 

@@ -9,21 +9,21 @@ from app.domain.text.finders.speech import Speech
 from app.domain.text.finding import Finding
 
 UNITS = {
-    "milligram": "mg", "milligrams": "mg", "centigram": "cg", "centigrams": "cg", "gram": "g", "grams": "g",
-    "kilogram": "kg", "kilograms": "kg", "kilo": "kg", "kilos": "kg", "milliliter": "ml", "milliliters": "ml",
-    "millilitre": "ml", "millilitres": "ml", "centiliter": "cl", "centiliters": "cl", "centilitre": "cl",
-    "centilitres": "cl", "liter": "l", "liters": "l", "litre": "l", "litres": "l", "kiloliter": "kl", "kiloliters": "kl", "kilolitre": "kl",
-    "kilolitres": "kl", "millimeter": "mm", "millimeters": "mm", "millimetre": "mm", "millimetres": "mm", "centimeter": "cm",
+    "milligram": "mg", "milligrams": "mg", "centigram": "cg", "centigrams": "cg", "gram": "g", "grams": "g", "kilogram":
+    "kg", "kilograms": "kg", "kilo": "kg", "kilos": "kg", "milliliter": "ml", "milliliters": "ml", "millilitre": "ml",
+    "millilitres": "ml", "centiliter": "cl", "centiliters": "cl", "centilitre": "cl", "centilitres": "cl", "liter": "l",
+    "liters": "l", "litre": "l", "litres": "l", "kiloliter": "kl", "kiloliters": "kl", "kilolitre": "kl", "kilolitres":
+    "kl", "millimeter": "mm", "millimeters": "mm", "millimetre": "mm", "millimetres": "mm", "centimeter": "cm",
     "centimeters": "cm", "centimetre": "cm", "centimetres": "cm", "meter": "m", "meters": "m", "metre": "m", "metres": "m",
     "kilometer": "km", "kilometers": "km", "kilometre": "km", "kilometres": "km",
 }  # fmt: skip
 """Units that ``measurements`` abbreviates (contract 2.2)."""
 
 _OTHER_UNITS = frozenset({
-    "mg", "cg", "g", "kg", "ml", "cl", "l", "kl", "mm", "cm", "m", "km", "pounds", "pound", "lbs", "ounces",
-    "ounce", "oz", "tons", "tonnes", "inches", "inch", "feet", "foot", "ft", "yards", "yard", "miles", "mile",
-    "acres", "acre", "gallons", "gallon", "degrees", "watts", "kilowatts", "volts", "amps", "hertz", "megahertz", "gigahertz", "megabytes", "gigabytes", "terabytes",
-    "kilobytes", "bytes", "bits", "calories", "mph", "kph", "knots", "hectares", "micrograms", "mcg",
+    "mg", "cg", "g", "kg", "ml", "cl", "l", "kl", "mm", "cm", "m", "km", "pounds", "pound", "lbs", "ounces", "ounce", "oz",
+    "tons", "tonnes", "inches", "inch", "feet", "foot", "ft", "yards", "yard", "miles", "mile", "acres", "acre", "gallons",
+    "gallon", "degrees", "watts", "kilowatts", "volts", "amps", "hertz", "megahertz", "gigahertz", "megabytes", "gigabytes",
+    "terabytes", "kilobytes", "bytes", "bits", "calories", "mph", "kph", "knots", "hectares", "micrograms", "mcg",
 })  # fmt: skip
 
 _AGE_UNITS = frozenset({"year", "years", "month", "months", "week", "weeks", "day", "days"})

@@ -11,6 +11,9 @@ from app.domain.text.finders.numbers import Number
 _ZEROS = frozenset({"oh", "o"})
 _TIMES = {"double": 2, "triple": 3, "treble": 3}
 _CENTURIES = frozenset({"16", "17", "18", "19", "20"})
+_DICTATED = 3
+"""Pieces from which on a run is taken for dictated digits."""
+
 _LINKS = frozenset({"", "dash", "hyphen"})
 """What may stand between the digits of a run: a lone mark, or a mark that is said."""
 
@@ -89,9 +92,8 @@ def gather_runs(texts: Sequence[str], closes: Sequence[bool], numbers: Mapping[i
     for start in sorted(numbers):
         if start < reached:
             continue
-        pieces = _pieces(
-            texts, closes, numbers, _with_prefix(texts, closes, start, reached) if language == "en" else start, language
-        )
+        first = _with_prefix(texts, closes, start, reached) if language == "en" else start
+        pieces = _without_sighs(_pieces(texts, closes, numbers, first, language), texts)
         if pieces:
             runs.append(Run(tuple(pieces)))
             reached = pieces[-1].end
@@ -102,6 +104,15 @@ def _with_prefix(texts: Sequence[str], closes: Sequence[bool], start: int, reach
     while start > reached and (texts[start - 1] in _ZEROS or texts[start - 1] in _TIMES) and not closes[start - 1]:
         start -= 1
     return start
+
+
+def _without_sighs(pieces: list[Piece], texts: Sequence[str]) -> list[Piece]:
+    """Without "oh" at the ends of what is too short to be dictated: "oh five of them", "I have two oh no"."""
+    while len(pieces) < _DICTATED and pieces and pieces[-1].number is None and texts[pieces[-1].start] in _ZEROS:
+        pieces = pieces[:-1]
+    while len(pieces) < _DICTATED and pieces and pieces[0].number is None and texts[pieces[0].start] in _ZEROS:
+        pieces = pieces[1:]
+    return pieces
 
 
 def _pieces(

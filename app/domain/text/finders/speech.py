@@ -56,6 +56,11 @@ class Speech:
         return gather_runs(self.texts, self.closes, self.numbers, self.language)
 
     @cached_property
+    def run_starts(self) -> dict[int, Run]:
+        """The runs by the position of their first word."""
+        return {run.start: run for run in self.runs}
+
+    @cached_property
     def pieces(self) -> dict[int, Piece]:
         """The pieces of all runs by the position of their first word."""
         return {piece.start: piece for run in self.runs for piece in run.pieces}

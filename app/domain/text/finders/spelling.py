@@ -14,6 +14,9 @@ _CODE = re.compile(r"(?=[a-z-]*\d)[a-z0-9-]+")
 _LETTERS = re.compile(r"[a-z]")
 _STARTS_NAME = frozenset({"is", "address", "email", "mail", "e-mail", "it's"})
 
+_LONGEST_NAME = 64
+"""Characters of a mailbox name or of one part of a host name (RFC 5321, 1035); more than any code has."""
+
 _MOST_FIRST_WORDS = 3
 """Words that a host name may be said in before its first dot: "my little company dot com"."""
 
@@ -24,7 +27,7 @@ def read_label(speech: Speech, index: int, *, first: bool) -> tuple[int, str]:
     The ``first`` may be several words, up to a "dot"; empty where nothing fits.
     """
     end, text = _element(speech, index)
-    while text:
+    while text and len(text) <= _LONGEST_NAME:
         mark = _MARKS.get(speech.text(end))
         if mark is not None and not speech.pauses[end - 1]:
             following, more = _element(speech, end + 1)
@@ -47,7 +50,7 @@ def read_local_part(speech: Speech, end: int) -> tuple[int, str] | None:
     start, text = _element_before(speech, end)
     if not text:
         return None
-    while start > 0 and not speech.pauses[start - 1]:
+    while start > 0 and len(text) <= _LONGEST_NAME and not speech.pauses[start - 1]:
         mark = _LOCAL_MARKS.get(speech.texts[start - 1])
         if mark is not None:
             first, before = _element_before(speech, start - 1)
@@ -66,7 +69,7 @@ def read_local_part(speech: Speech, end: int) -> tuple[int, str] | None:
 def read_code(speech: Speech, index: int) -> tuple[int, str]:
     """Letters and digits spelled from ``index`` on, in capitals ("one z five seven a two b"), and where they end."""
     text, end = "", index
-    while end < len(speech):
+    while end < len(speech) and len(text) <= _LONGEST_NAME:
         following, more = _code_element(speech, end)
         if not more:
             break
@@ -92,7 +95,7 @@ def _code_element(speech: Speech, index: int) -> tuple[int, str]:
 def _element(speech: Speech, index: int) -> tuple[int, str]:
     """The digits, the letters or the word at ``index``."""
     text, end = "", index
-    while end < len(speech):
+    while end < len(speech) and len(text) <= _LONGEST_NAME:
         piece = speech.pieces.get(end)
         if piece is not None:
             text, end = text + piece.digits, piece.end

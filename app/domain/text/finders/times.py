@@ -23,8 +23,8 @@ _PARTS_OF_DAY = (
     ("tonight",),
 )
 _UNITS = frozenset({
-    "second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "month", "months", "year", "years",
-    "decade", "decades", "century", "centuries", "millisecond", "milliseconds", "mins", "hrs", "secs",
+    "second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "month", "months", "year",
+    "years", "decade", "decades", "century", "centuries", "millisecond", "milliseconds", "mins", "hrs", "secs",
 })  # fmt: skip
 _COUNTED = frozenset({"dollars", "dollar", "percent", "euros", "cents", "people", "miles", "degrees", "pounds"}) | _UNITS
 _WRITTEN_DURATION = re.compile(r"\d+-(?:second|minute|hour|day|week|month|year)")

@@ -10,9 +10,9 @@ from app.domain.text.finders.spelling import read_label, read_local_part
 from app.domain.text.finding import Finding
 
 _DOMAINS = frozenset({
-    "ai", "app", "au", "be", "biz", "blog", "br", "ca", "ch", "cloud", "club", "cn", "co", "com", "cz", "de", "dev", "dk", "edu",
-    "es", "eu", "fi", "fm", "fr", "gg", "gov", "gr", "ie", "info", "int", "io", "jp", "ly", "mil", "mobi", "mx", "net", "nl", "nz",
-    "online", "org", "pl", "pt", "ru", "se", "site", "store", "tech", "tv", "uk", "us", "xyz", "za",
+    "ai", "app", "au", "be", "biz", "blog", "br", "ca", "ch", "cloud", "club", "cn", "co", "com", "cz", "de", "dev", "dk",
+    "edu", "es", "eu", "fi", "fm", "fr", "gg", "gov", "gr", "ie", "info", "int", "io", "jp", "ly", "mil", "mobi", "mx",
+    "net", "nl", "nz", "online", "org", "pl", "pt", "ru", "se", "site", "store", "tech", "tv", "uk", "us", "xyz", "za",
 })  # fmt: skip
 _DOMAINS_THAT_ARE_WORDS = frozenset({"at", "in", "is", "it", "me", "no", "so", "to"})
 """Taken for a domain only where more than one dot was said, or after an at sign."""
@@ -22,10 +22,16 @@ _SITE = re.compile(r"(?:https?://)?(?:[a-z0-9-]+\.)+([a-z]{2,})(?::\d+)?(?:/\S*)
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.|$)){4}")
 _IPV6 = re.compile(r"[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3,7}")
 
+_MOST_LABELS = 8
+"""Parts of a host name. Bounds on what is read keep the cost of nonsense linear."""
+
+_LONGEST_IP = len("255.255.255.255")
+
 _NO_NAME = frozenset({
-    "a", "an", "the", "me", "us", "you", "him", "her", "them", "it", "look", "looking", "looked", "up", "available", "is", "are",
-    "was", "be", "online", "found", "find", "visit", "site", "website", "page", "out", "or", "and", "here", "there", "more", "that",
-    "this", "info", "information", "working", "work", "works", "read", "live", "now", "go", "of", "to", "in", "on", "one", "polka",
+    "a", "an", "the", "me", "us", "you", "him", "her", "them", "it", "look", "looking", "looked", "up", "available", "is",
+    "are", "was", "be", "online", "found", "find", "visit", "site", "website", "page", "out", "or", "and", "here", "there",
+    "more", "that", "this", "info", "information", "working", "work", "works", "read", "live", "now", "go", "of", "to",
+    "in", "on", "one", "polka",
 })  # fmt: skip
 """Words before "at" or "dot" that name no mailbox and no site: "look at example dot com", "the dot com boom"."""
 
@@ -78,7 +84,7 @@ def find_ip_addresses(speech: Speech) -> Iterator[Finding]:
         if index < reached:
             continue
         start = index
-        while (number := speech.number_ends.get(start)) is not None and not number.ordinal and number.start >= reached:
+        while (number := speech.number_ends.get(start)) is not None and not number.ordinal and number.start > index - 4:
             start = number.start
         end, text = _dotted(speech, start)
         if _IPV4.fullmatch(text) and end > start + 1:
@@ -89,7 +95,7 @@ def find_ip_addresses(speech: Speech) -> Iterator[Finding]:
 def _dotted(speech: Speech, index: int) -> tuple[int, str]:
     """Numbers and said dots from ``index`` on, as written."""
     text = ""
-    while index < len(speech):
+    while index < len(speech) and len(text) <= _LONGEST_IP:
         piece = speech.pieces.get(index)
         number = speech.number(index)
         if number is not None and not number.ordinal and not number.scale:
@@ -118,7 +124,7 @@ def _domain(speech: Speech, index: int) -> tuple[int, str] | None:
         return index + 1, text
     end, label = read_label(speech, index, first=True)
     labels = [label]
-    while label and speech.text(end) == "dot" and not speech.closes[end - 1]:
+    while label and len(labels) < _MOST_LABELS and speech.text(end) == "dot" and not speech.closes[end - 1]:
         end, label = read_label(speech, end + 1, first=False)
         labels.append(label)
     if len(labels) < 2 or not all(labels) or labels[-1] not in _DOMAINS | _DOMAINS_THAT_ARE_WORDS:
