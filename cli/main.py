@@ -6,6 +6,7 @@ import typer
 
 from app import __version__
 from cli.doctor import doctor
+from cli.jobs import jobs_app
 from cli.keys import keys_app
 from cli.listen import listen
 from cli.models import models_app
@@ -24,6 +25,7 @@ app.command()(stream)
 app.command()(listen)
 app.command()(doctor)
 app.add_typer(keys_app, name="keys")
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(models_app, name="models")
 
 
