@@ -76,7 +76,7 @@ def merged(words: Sequence[Word], text: str, bare: str | None = None) -> Word:
     before, after = edges(words)
     return replace(
         words[0],
-        text=before + text + after,
+        text=before + _closed(text, after),
         bare=text if bare is None else bare,
         end_s=words[-1].end_s,
         confidence=sum(word.confidence for word in words) / len(words),
@@ -99,14 +99,19 @@ def spread(words: Sequence[Word], texts: Sequence[str]) -> tuple[Word, ...]:
     return tuple(
         replace(
             words[0],
-            text=(before if index == 0 else "") + text + (after if index == last else ""),
-            bare=text,
+            text=(before if index == 0 else "") + (_closed(text, after) if index == last else text),
+            bare=text.rstrip(",") or text,
             start_s=start_s,
             end_s=end_s,
             confidence=mean,
         )
         for index, (text, (start_s, end_s)) in enumerate(zip(texts, spans, strict=True))
     )
+
+
+def _closed(text: str, after: str) -> str:
+    """``text`` with the punctuation after it; of two full stops one stays ("1." and "etc." bring their own)."""
+    return text + (after[1:] if text.endswith(".") and after.startswith(".") else after)
 
 
 def edges(words: Sequence[Word]) -> tuple[str, str]:

@@ -54,7 +54,9 @@ def _written(finding: Finding, texts: Sequence[str], spoken: Sequence[Word], fol
         spoken = [*spoken[:-1], replace(spoken[-1], text=spoken[-1].text.rstrip("."))]
     if texts[0].startswith("("):
         spoken = [replace(spoken[0], text=spoken[0].text.lstrip("(")), *spoken[1:]]
-    return (merged(spoken, texts[0]),) if len(texts) == 1 else spread(spoken, texts)
+    written = (merged(spoken, texts[0]),) if len(texts) == 1 else spread(spoken, texts)
+    # a word without digits or marks is a word like all others, in lower case where it is bare
+    return tuple(replace(word, bare=None) if bare_form(word.text).isalpha() else word for word in written)
 
 
 def _is_abbreviated(word: Word) -> bool:

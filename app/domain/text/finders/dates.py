@@ -24,6 +24,7 @@ _NUMERIC = re.compile(r"\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})|(?:19|20)\d\d-\d{
 _DAY_AND_MONTH = re.compile(r"(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])")
 _BEFORE_YEAR = frozenset({"in", "since", "year", "until", "during", "circa", "before", "after", "from", "of", "by", "born"})
 _BEFORE_DATE = frozenset({"on", "since", "by", "until", "dated", "date", "of", "before", "after", "from", "due"})
+_BEFORE_MONTH = frozenset({"in", "of", "since", "until", "last", "next", "by", "this"})
 _BETWEEN = frozenset({"to", "through", "until", "till", "thru"})
 _BIRTH = re.compile(r"\b(?:born|birth|d o b|dob|birthday|birthdate|birth date)\b")
 _BIRTH_WORDS = 8
@@ -31,7 +32,7 @@ _YEARS = range(1500, 2200)
 
 
 def find_dates(speech: Speech) -> Iterator[Finding]:
-    """All dates. Two of them with "to" between, months with a year, and bare years are ``DATE_INTERVAL``, as Deepgram says."""
+    """All dates. As at Deepgram, two with "to" between, months with a year, and bare years are a ``DATE_INTERVAL``."""
     dates = sorted((*_named(speech), *_numeric(speech), *_years(speech)), key=lambda date: (date.start, -date.end))
     apart: list[Finding] = []
     for date in dates:
@@ -69,16 +70,7 @@ def _named(speech: Speech) -> Iterator[Finding]:
 
 def _is_month_name(speech: Speech, index: int) -> bool:
     """Whether "may" is the month: a capital inside a sentence, after "in" or "of"."""
-    return speech.shown(index)[:1].isupper() and speech.text(index - 1) in {
-        "in",
-        "of",
-        "since",
-        "until",
-        "last",
-        "next",
-        "by",
-        "this",
-    }
+    return speech.shown(index)[:1].isupper() and speech.text(index - 1) in _BEFORE_MONTH
 
 
 def _month_first(speech: Speech, index: int) -> Finding | None:

@@ -28,25 +28,28 @@ def _announce(label: str, words: str, lengths: Iterable[int], near: int = 6, *, 
     return Announcement(label, re.compile(rf"\b(?:{words})\b"), range(sizes[0], sizes[-1] + 1), range(near + 1), coded)
 
 
+_SSN = r"ssn|s s n|s\.s\.n|social security(?: number)?|last four of (?:my|your|his|her|the) social"
+
 ANNOUNCEMENTS = (
-    _announce("SSN", r"ssn|s s n|s\.s\.n|social security(?: number)?|last four of (?:my|your|his|her|the) social", (9,)),
-    _announce("SSN", r"ssn|s s n|s\.s\.n|social security(?: number)?|last four of (?:my|your|his|her|the) social", (4,)),
+    _announce("SSN", _SSN, (9,)),
+    _announce("SSN", _SSN, (4,)),
     _announce("CVV", r"cvv2?|cvc2?|cvn|c v v|c v c|(?:card )?security code|card verification (?:code|value)", (3, 4)),
     _announce("CREDIT_CARD", r"(?:credit|debit)(?: card)?(?: number)?|card(?: number)?|visa|mastercard|amex", (12, 19)),
     _announce("ROUTING_NUMBER", r"routing(?: (?:and )?(?:transit )?number)?|aba number|sort code", (6, 9), 0),
     _announce("BANK_ACCOUNT", r"(?:bank|checking|chequing|savings?)(?: account)(?: number)?|iban", (4, 17)),
-    _announce("ACCOUNT_NUMBER", r"(?:account|acct|customer|member(?:ship)?|loan)(?: (?:number|id|i d))?", (4, 17), coded=True),
+    _announce("ACCOUNT_NUMBER", r"(?:account|acct|customer|member(?:ship)?|loan)(?: (?:number|id|i d))?", (4, 17),
+              coded=True),
     _announce("LOCATION_ZIP", r"zip(?: ?code)?|postal code|post ?code", (5, 9), 4),
     _announce("HEALTHCARE_NUMBER", r"medicare|medicaid|health (?:card|plan|insurance)(?: number| id)?", (5, 16), coded=True),
     _announce("HEALTHCARE_NUMBER", r"(?:medical record|insurance|patient)(?: (?:number|id|i d))", (4, 16), coded=True),
     _announce("DRIVER_LICENSE", r"(?:driver'?s?'?|driving) licen[cs]e(?: number)?|licen[cs]e number", (5, 16), coded=True),
     _announce("PASSPORT_NUMBER", r"passport(?: number)?", (6, 10), coded=True),
-    _announce("VEHICLE_ID", r"vin(?: number)?|v i n|vehicle identification number|(?:licen[cs]e|number) plate|plate(?: number)?",
-              (4, 17), 17, coded=True),
-    _announce("NUMERICAL_PII", r"(?:tracking|order|confirmation|reference|case|ticket|claim|policy|invoice|serial|employee|badge|booking)"
-              r" (?:number|code|id)|pin(?: (?:number|code))?", (3, 30), 30, coded=True),
-    _announce("PHONE_NUMBER", r"phone|telephone|cell(?:phone)?|mobile|fax|call|dial|text|reach|ring|(?:phone|contact|callback|cell"
-              r"|mobile|telephone|fax|home|work|office) number", (7, 15)),
+    _announce("VEHICLE_ID", r"vin(?: number)?|v i n|vehicle identification number|(?:licen[cs]e|number) plate|plate"
+              r"(?: number)?", (4, 17), 17, coded=True),
+    _announce("NUMERICAL_PII", r"(?:tracking|order|confirmation|reference|case|ticket|claim|policy|invoice|serial|employee"
+              r"|badge|booking) (?:number|code|id)|pin(?: (?:number|code))?", (3, 30), 30, coded=True),
+    _announce("PHONE_NUMBER", r"phone|telephone|cell(?:phone)?|mobile|fax|call|dial|text|reach|ring|(?:phone|contact"
+              r"|callback|cell|mobile|telephone|fax|home|work|office) number", (7, 15)),
 )  # fmt: skip
 """Ordered: of two that end at the same word the earlier one is meant."""
 

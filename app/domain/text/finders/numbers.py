@@ -92,7 +92,7 @@ class _Token:
 
 def read_numbers(texts: Sequence[str], pauses: Sequence[bool], language: str) -> Iterator[Number]:
     """All numbers in bare lower-case words, in order. ``pauses`` says after which words punctuation stands."""
-    spoken = {number.start: number for number in _spoken(texts, pauses, language)} if language in LANGUAGES else {}
+    spoken = _counted(list(_spoken(texts, pauses, language)), pauses) if language in LANGUAGES else {}
     index = 0
     while index < len(texts):
         number = spoken.get(index) or _written(texts, index)
@@ -101,6 +101,15 @@ def read_numbers(texts: Sequence[str], pauses: Sequence[bool], language: str) ->
             continue
         yield number
         index = number.end
+
+
+def _counted(numbers: Sequence[Number], pauses: Sequence[bool]) -> dict[int, Number]:
+    """By their first word; an article right before another number is a number too: "un deux trois"."""
+    by_start = {number.start: number for number in numbers}
+    for number in numbers:
+        if number.vague and number.end in by_start and not pauses[number.end - 1]:
+            by_start[number.start] = replace(number, vague=False)
+    return by_start
 
 
 def read_spelled(text: str) -> str:
@@ -150,7 +159,7 @@ def _spoken(texts: Sequence[str], pauses: Sequence[bool], language: str) -> Iter
 def _is_apart(texts: Sequence[str], pauses: Sequence[bool], index: int, language: str) -> bool:
     """Whether a number cannot go on with the word at ``index``.
 
-    "Eight hundred five five five" and "one hundred two hundred" are several numbers, which text2num would take for 805 and 102.
+    "Eight hundred five five five" and "one hundred two hundred" are several numbers; text2num begins with 805 and 102.
     """
     if index == 0 or pauses[index - 1]:
         return index > 0
