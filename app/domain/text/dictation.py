@@ -32,7 +32,7 @@ _COMMANDS = MappingProxyType(
 )
 _STARTS = frozenset(command[0] for command in _COMMANDS)
 _NAMING = frozenset(
-    {"a", "an", "the", "this", "that", "each", "every", "any", "no", "one", "my", "your", "our", "their", "his", "her"}
+    {"a", "an", "the", "this", "that", "each", "every", "any", "no", "my", "your", "our", "their", "his", "her"}
 )
 """Words after which a command is the name of a thing: "the period of time", "a new line of products"."""
 

@@ -37,8 +37,10 @@ _PREFIXES = frozenset({"oh", "o", "double", "triple"})
 _JOINTS = frozenset({"", "\n", "\n\n", "point", "dot", "dash", "hyphen", "slash", "minus", "uh", "um"})
 """What may stand between two numerals of one number, and is not said at its ends. A word of punctuation alone is one."""
 
-_COUNTED = frozenset({"NUMBER", "ORDINAL", "PERCENT", "UNITS", "DURATION"})
+PLAIN_LABELS = frozenset({"NUMBER", "ORDINAL", "PERCENT", "UNITS", "DURATION"})
 """Labels of findings that are numbers and nothing more."""
+
+_GROUPING = str.maketrans("", "", "-()/+")
 
 _EDGE_WORDS = 4
 """Joints that may lie between a numeral and the edge; looking farther would be quadratic."""
@@ -95,16 +97,21 @@ def _run(start: int, end: int, bare: Sequence[str], counts: Sequence[int]) -> Di
         start,
         end,
         digits=sum(count for _, count in inside),
-        spelled=all(count <= 1 or text.isdigit() for text, count in inside),
+        spelled=all(_is_grouped(text) or (count <= 1 and text not in _TENS) for text, count in inside),
         at_edge=(before, after),
     )
+
+
+def _is_grouped(text: str) -> bool:
+    """Digits, as written for people to copy: ``4111``, ``555-123-4567``; not ``1,500`` or ``3.5``."""
+    return text.translate(_GROUPING).isdigit()
 
 
 def _counts(bare: Sequence[str], findings: Sequence[Finding]) -> list[int]:
     """Digits that each word stands for; 0 inside a number that an earlier word counts for; -1: no numeral."""
     counts = [_word_digits(text) for text in bare]
     for finding in findings:
-        if finding.label not in _COUNTED or any(count >= 0 for count in counts[finding.start : finding.end]):
+        if finding.label not in PLAIN_LABELS or any(count >= 0 for count in counts[finding.start : finding.end]):
             continue
         written = sum(map(str.isdigit, finding.value))
         if written:

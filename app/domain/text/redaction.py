@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from app.domain.text.digits import DigitRun, digit_runs
+from app.domain.text.digits import PLAIN_LABELS, DigitRun, digit_runs
 from app.domain.text.edits import Edit
 from app.domain.text.finding import Finding
 from app.domain.text.redaction_rules import AGGRESSIVE_NUMBERS, NUMBERS, types_of
@@ -25,6 +26,16 @@ _SPOKEN_IN_DIGITS = frozenset(
      "numerical_pii", "passport_number", "phone_number", "routing_number", "ssn", "vehicle_id"}
 )  # fmt: skip
 """Types that are dictated digit by digit: half of one is already worth hiding."""
+
+_LIKELY_DIGITS = MappingProxyType(
+    {
+        "credit_card": frozenset(range(12, 100)),
+        "phone_number": frozenset({7, *range(10, 16)}),
+        "ssn": frozenset({9}),
+    }
+)
+"""Digits, said one by one, that are taken for such a number though nothing announces it, or one misheard digit breaks its
+form."""
 
 _SPELLED = frozenset({"email_address", "url", "username"})
 _SPELLING = frozenset({"dot", "at", "underscore", "dash", "hyphen", "slash"})
@@ -52,6 +63,7 @@ class Redactor:
         self._labels = frozenset(name.upper() for name in types)
         self._all_digits = AGGRESSIVE_NUMBERS in rules
         self._long_runs = self._all_digits or NUMBERS in rules
+        self._likely = frozenset[int]().union(*(_LIKELY_DIGITS[name] for name in types & _LIKELY_DIGITS.keys()))
         self._cut_runs = live and bool(types & _SPOKEN_IN_DIGITS)
         self._cut_spellings = live and bool(types & _SPELLED)
         self._numbers: dict[tuple[str, str], int] = {}
@@ -65,7 +77,7 @@ class Redactor:
         spans = [
             _Span(finding.start, finding.end, REDACTED if interim else self._token(finding))
             for finding in findings
-            if finding.label in self._labels or (self._all_digits and any(map(str.isdigit, finding.value)))
+            if finding.label in self._labels or (self._all_digits and _has_digits_among_others(finding))
         ]
         covered = bytearray(len(words))
         for span in spans:
@@ -86,9 +98,11 @@ class Redactor:
         return f"[{finding.label}_{number}]"
 
     def _plain(self, words: Sequence[Word], findings: Sequence[Finding], *, interim: bool) -> Iterator[tuple[int, int]]:
-        if self._long_runs or self._cut_runs:
+        if self._long_runs or self._cut_runs or self._likely:
             for run in digit_runs(words, findings):
-                if self._hides(run, interim=interim):
+                if self._hides(run, interim=interim) or (
+                    run.spelled and run.digits in self._likely and not _is_named(run, findings)
+                ):
                     yield run.start, run.end
         if self._cut_spellings:
             yield from _cut_spellings(words, interim=interim)
@@ -99,6 +113,17 @@ class Redactor:
         if interim and run.at_edge[1]:
             return True
         return self._cut_runs and run.spelled and run.digits >= MIN_DIGITS and any(run.at_edge)
+
+
+def _has_digits_among_others(finding: Finding) -> bool:
+    return finding.label not in PLAIN_LABELS and any(map(str.isdigit, finding.value))
+
+
+def _is_named(run: DigitRun, findings: Sequence[Finding]) -> bool:
+    """Whether something in the run is known to be something else."""
+    return any(
+        finding.start < run.end and run.start < finding.end and finding.label not in PLAIN_LABELS for finding in findings
+    )
 
 
 def _uncovered(covered: bytearray, start: int, end: int) -> Iterator[_Span]:

@@ -67,8 +67,8 @@ _INCLUDED = MappingProxyType(
 
 FOUND_IN_ENGLISH = _CARDS | frozenset(
     {"account_number", "age", "bank_account", "date", "date_interval", "dob", "driver_license", "duration",
-     "email_address", "healthcare_number", "ip_address", "location_address", "location_zip", "money", "passport_number",
-     "phone_number", "routing_number", "ssn", "time", "url", "vehicle_id"}
+     "email_address", "healthcare_number", "ip_address", "location_address", "location_zip", "money", "numerical_pii",
+     "passport_number", "password", "phone_number", "routing_number", "ssn", "time", "url", "username", "vehicle_id"}
 )  # fmt: skip
 """Types that the finders know by their form or by the words before them. The rest needs knowledge of the world."""
 
