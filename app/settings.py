@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -154,6 +154,19 @@ class Settings(BaseSettings):
     job_keep_days: float = Field(default=7.0, ge=0)
     """Days that finished jobs are listed; of failed ones the audio or the answer is kept as long, to try them again."""
 
+    intelligence_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """A language model's chat interface, OpenAI's or one like it (``http://127.0.0.1:11434/v1``: a local Ollama), for
+    ``summarize``, ``topics``, ``intents`` and ``sentiment``. Transcripts go there, redacted if so asked. Empty: none."""
+
+    intelligence_model: str = ""
+    """Name of the language model at that address."""
+
+    intelligence_api_key: str = Field(default="", repr=False)
+    """Key that the address asks for. Empty: none, as for models on this machine."""
+
+    intelligence_timeout_s: float = Field(default=120.0, gt=0)
+    """Seconds that the analysis of one recording may take; what is not done by then is left out."""
+
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
     """Origins browsers may call from, separated by commas. ``*``: any, as Deepgram allows."""
 
@@ -167,6 +180,12 @@ class Settings(BaseSettings):
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_intelligence(self) -> Settings:
+        if self.intelligence_url and not self.intelligence_model:
+            raise ValueError("WHISPERAPI_INTELLIGENCE_URL is set: name the language model in WHISPERAPI_INTELLIGENCE_MODEL")
+        return self
 
     @cached_property
     def resolved_database_url(self) -> str:

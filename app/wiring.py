@@ -8,15 +8,18 @@ from app.audio.decode import Decoder
 from app.audio.live import LiveDecoders
 from app.audio.vad import load_vad
 from app.domain.audio import AudioLimits
+from app.domain.intelligence.chat import ChatModel
 from app.domain.jobs import JobLimits
 from app.domain.ports import EnginePool, InstalledModel
 from app.engines.pool import ProcessPool
+from app.intelligence.chat import OpenAiChat
 from app.outbound import HttpFetcher
 from app.outbound_callbacks import HttpDeliverer
 from app.outbound_live import LiveCallbackClient
 from app.services.accounts import Accounts
 from app.services.bundle import Services
 from app.services.catalog import Catalog
+from app.services.intelligence import Analyst
 from app.services.job_recognition import Recognition
 from app.services.job_runner import JobRules, JobRunner
 from app.services.jobs import Jobs
@@ -75,7 +78,8 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         best_of=settings.best_of,
         fit_context=settings.fit_context,
     )
-    transcriber = Transcriber(Decoder(), vad, catalog, models, limits, settings.request_timeout_s, defaults)
+    analyst = Analyst(build_chat(settings), settings.intelligence_timeout_s)
+    transcriber = Transcriber(Decoder(), vad, catalog, models, limits, settings.request_timeout_s, defaults, analyst)
     live = LiveStreams(
         LiveDecoders(),
         vad,
@@ -122,6 +126,18 @@ def job_rules(settings: Settings) -> JobRules:
         lease_s=settings.job_lease_s,
         keep_s=settings.job_keep_days * 86_400.0,
         orphan_s=2 * settings.upload_timeout_s,
+    )
+
+
+def build_chat(settings: Settings) -> ChatModel | None:
+    """The language model that the operator named, or None."""
+    if not settings.intelligence_url:
+        return None
+    return OpenAiChat(
+        settings.intelligence_url,
+        settings.intelligence_model,
+        settings.intelligence_api_key,
+        settings.intelligence_timeout_s,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.dialects.deepgram_callback import REQUESTS, parse_callback
 from app.dialects.deepgram_intelligence import intelligence_options
@@ -74,6 +74,7 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         audio_format=audio_format(query, max_channels),
         part=_part(query),
         text=text_options(query),
+        intelligence=intelligence_options(query, _text_language(query)),
         warnings=_warnings(query),
     )
     return ListenRequest(
@@ -101,6 +102,14 @@ def _detection(query: Query) -> tuple[bool, tuple[str, ...]]:
     if all(value.lower() in {"true", "false", "1", "0", "yes", "no", ""} for value in values):
         return query.flag("detect_language"), ()
     return True, tuple(dict.fromkeys(whisper_language(value) for value in values))
+
+
+def _text_language(query: Query) -> str | None:
+    """Whisper's code of the language that the text will be in; None where it is to be detected."""
+    if query.flag("translate"):
+        return "en"
+    language = query.text("language") or "en"
+    return None if language.lower() == MULTI or _detection(query)[0] else whisper_language(language)
 
 
 def language_hints(query: Query) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from app.dialects.deepgram_intelligence import alternative_entries, metadata_entries, results_entries
 from app.dialects.deepgram_words import (
     WordRenderer,
     median_confidence,
@@ -56,6 +57,8 @@ def _metadata(transcript: Transcript, facts: RequestFacts) -> Json:
             {"parameter": warning.parameter, "type": warning.type, "message": warning.message}
             for warning in transcript.warnings
         ]
+    if transcript.findings is not None:
+        metadata |= metadata_entries(transcript.findings)
     if facts.extra:
         metadata["extra"] = dict(facts.extra)
     if facts.tags:
@@ -73,6 +76,10 @@ def _results(transcript: Transcript, options: TranscribeOptions) -> Json:
             _channel(channel, renderer, options) for channel, renderer in zip(transcript.channels, renderers, strict=True)
         ]
     }
+    if transcript.findings is not None:
+        results |= results_entries(transcript.findings, options.intelligence, len(transcript.channels))
+        for index, rendered in enumerate(results["channels"]):
+            rendered["alternatives"][0] |= alternative_entries(transcript.findings, options.intelligence, index)
     if options.text.utterances:
         utterances = [
             utterance

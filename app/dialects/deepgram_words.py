@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+from app.dialects.deepgram_intelligence import words_sentiment
 from app.domain.languages import word_space
 from app.domain.text.forms import bare_text
 from app.domain.text.utterances import Paragraph, speaker_of, split_paragraphs, split_utterances
@@ -48,7 +49,7 @@ class WordRenderer:
                 rendered["speaker_confidence"] = confidence(word.speaker_confidence)
         if self._punctuated:
             rendered["punctuated_word"] = word.text
-        return rendered
+        return rendered | words_sentiment([word])
 
     def paragraphs(self, words: Sequence[Word]) -> Json:
         """The ``paragraphs`` object; its transcript begins with a newline and names each new speaker."""
@@ -65,13 +66,19 @@ class WordRenderer:
     def _paragraph(self, group: Paragraph) -> Json:
         return {
             "sentences": [
-                {"text": self.text(sentence), "start": seconds(sentence[0].start_s), "end": seconds(sentence[-1].end_s)}
+                {
+                    "text": self.text(sentence),
+                    "start": seconds(sentence[0].start_s),
+                    "end": seconds(sentence[-1].end_s),
+                    **words_sentiment(sentence),
+                }
                 for sentence in group.sentences
             ],
             **_speaker(group.speaker),
             "num_words": len(group.words),
             "start": seconds(group.words[0].start_s),
             "end": seconds(group.words[-1].end_s),
+            **words_sentiment(group.words),
         }
 
     def utterances(self, words: Sequence[Word], channel_index: int, gap_s: float) -> list[Json]:
@@ -85,6 +92,7 @@ class WordRenderer:
                 "transcript": self.text(group),
                 "words": [self.word(word) for word in group],
                 **_speaker(speaker_of(group)),
+                **words_sentiment(group),
                 "id": str(uuid4()),
             }
             for group in split_utterances(words, gap_s)

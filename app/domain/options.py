@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from app.domain.audio import WHOLE, AudioFormat, TimeRange
+from app.domain.intelligence.options import IntelligenceOptions
 from app.domain.stream.options import StreamOptions
 from app.domain.transcript import RequestWarning
 
@@ -122,6 +123,7 @@ class TranscribeOptions:
     audio_format: AudioFormat | None = None
     part: TimeRange = WHOLE
     text: TextOptions = field(default_factory=TextOptions)
+    intelligence: IntelligenceOptions = field(default_factory=IntelligenceOptions)
     warnings: tuple[RequestWarning, ...] = ()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.intelligence.findings import Findings
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -12,7 +14,7 @@ class Word:
     ``confidence`` is the geometric mean of its tokens' probabilities, 0..1. ``bare`` is the form without the sentence's
     punctuation where a formatter changed the word (None: ``forms.bare_form`` of the text). ``language`` is Whisper's code
     where words of one channel may differ in it. ``speaker`` counts from 0 and has a ``speaker_confidence``, 0..1, where
-    voices were told apart.
+    voices were told apart. ``sentiment_score`` is that of its passage, -1 to 1, where one was found.
     """
 
     text: str
@@ -23,6 +25,7 @@ class Word:
     language: str | None = None
     speaker: int | None = None
     speaker_confidence: float | None = None
+    sentiment_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +158,4 @@ class Transcript:
     model: ModelInfo
     warnings: tuple[RequestWarning, ...] = ()
     timing: Timing = Timing()
+    findings: Findings | None = None

@@ -53,9 +53,11 @@ class Transcriber:
         limits: AudioLimits,
         timeout_s: float,
         defaults: DecodingDefaults,
+        analyst: Analyst | None = None,
     ) -> None:
         self.stopping = False
         """Set once: from then on nothing is admitted."""
+        self.analyst = analyst or Analyst(None, timeout_s)
         self._decoder = decoder
         self._vad = vad
         self._catalog = catalog
@@ -143,13 +145,14 @@ class RecordingJob:
         )
         channels = await asyncio.to_thread(self._finish, recognised)
         partial = redaction_warnings(self.options.text.redact, {channel.language for channel in channels})
-        return Transcript(
+        transcript = Transcript(
             channels=channels,
             duration_s=duration_s,
             model=self.model.info,
             warnings=self.warnings + self.options.warnings + partial,
             timing=timing,
         )
+        return await self.transcriber.analyst.analyse(transcript, self.options.intelligence)
 
     def _finish(self, recognised: Sequence[RecognisedChannel]) -> tuple[Channel, ...]:
         """In a thread: an hour of words takes a second to format, and live streams must not wait for that."""

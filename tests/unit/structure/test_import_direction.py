@@ -11,19 +11,24 @@ PACKAGES = ("app", "cli")
 LAYERS = {
     "app.domain": set(),
     "app.engines": {"app.domain"},
+    "app.diarization": {"app.domain"},
     "app.audio": {"app.domain"},
     "app.storage": {"app.domain"},
-    "app.outbound": {"app.domain", "app.outbound_addresses"},
+    "app.outbound": {"app.domain", "app.outbound_addresses", "app.outbound_pinned"},
     "app.outbound_addresses": {"app.domain"},
+    "app.outbound_pinned": {"app.domain", "app.outbound_addresses"},
+    "app.outbound_callbacks": {"app.domain", "app.outbound_addresses", "app.outbound_pinned"},
+    "app.outbound_live": {"app.domain", "app.outbound_addresses", "app.outbound_pinned", "app.outbound_callbacks"},
     "app.hub": {"app.domain"},
+    "app.intelligence": {"app.domain"},
     "app.dialects": {"app.domain"},
     "app.services": {"app.domain"},
     "app.telemetry": {"app.domain"},
     "app.settings": set(),
     "app.api": {"app.domain", "app.services", "app.dialects", "app.settings", "app.telemetry"},
     "app.wiring": {
-        "app.domain", "app.services", "app.engines", "app.audio", "app.storage", "app.outbound", "app.hub", "app.settings",
-        "app.telemetry",
+        "app.domain", "app.services", "app.engines", "app.diarization", "app.audio", "app.storage", "app.outbound",
+        "app.outbound_callbacks", "app.outbound_live", "app.hub", "app.settings", "app.telemetry", "app.intelligence",
     },
     "app.main": {"app.api", "app.services", "app.settings", "app.telemetry"},
     "cli": {
@@ -35,7 +40,7 @@ LAYERS = {
 
 PURE_MODULES = {
     "__future__", "ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools", "heapq",
-    "glin_profanity", "itertools", "jellyfish", "math", "numpy", "operator", "pathlib", "phonenumbers", "rapidfuzz", "re",
+    "glin_profanity", "itertools", "jellyfish", "json", "math", "numpy", "operator", "pathlib", "phonenumbers", "rapidfuzz", "re",
     "text_to_num", "types", "typing", "unicodedata", "zlib",
 }  # fmt: skip
 
