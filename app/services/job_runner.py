@@ -75,6 +75,8 @@ class JobRunner:
         self._worker = str(uuid4())
         self._recognising: dict[str, asyncio.Task[None]] = {}
         self._delivering: dict[str, asyncio.Task[None]] = {}
+        self._settling: set[asyncio.Task[Any] | None] = set()
+        """Tasks that are about to give their jobs up by themselves."""
         self._wanted = asyncio.Event()
         self._is_stopping = False
         self._main: asyncio.Task[None] | None = None
@@ -118,10 +120,12 @@ class JobRunner:
             return
         held = await to_thread.run_sync(self._store.extend, self._worker, tuple(working), self._in(self._rules.lease_s))
         for job_id in working.keys() - held:
-            if not working[job_id].done():
-                _log.info("a job was taken away", job=job_id)
-            working[job_id].cancel()
-            await asyncio.wait([working[job_id]])
+            task = working[job_id]
+            if task.done() or task in self._settling:
+                continue
+            _log.info("a job was taken away", job=job_id)
+            task.cancel()
+            await asyncio.wait([task])
             await self._forget_cancelled(job_id)
 
     async def _forget_cancelled(self, job_id: str) -> None:
@@ -143,7 +147,9 @@ class JobRunner:
 
     def _begin(self, tasks: dict[str, asyncio.Task[None]], job: Job, work: Coroutine[Any, Any, None]) -> None:
         def forget(task: asyncio.Task[None]) -> None:
-            tasks.pop(job.job_id, None)
+            if tasks.get(job.job_id) is task:  # it may have been claimed again already
+                del tasks[job.job_id]
+            self._settling.discard(task)
             self.wake()
             if not task.cancelled() and (error := task.exception()) is not None:
                 # without the message: it could hold whatever an adapter put into it
@@ -159,14 +165,14 @@ class JobRunner:
             outcome = await self._outcome(job, edge)
         except (Overloaded, Unavailable) as error:
             due = self._in(max(BUSY_S, error.retry_after_s))
-            await self._persist(lambda: self._store.release(self._worker, job.job_id, due))
+            await self._settle(lambda: self._store.release(self._worker, job.job_id, due))
             return
         except asyncio.CancelledError:
             if self._is_stopping:
                 with suppress(Unavailable):  # then the lease will end by itself
                     self._store.release(self._worker, job.job_id, self._clock())
             raise
-        kept = await self._persist(lambda: self._store.conclude(self._worker, job.job_id, outcome, self._clock()))
+        kept = await self._settle(lambda: self._store.conclude(self._worker, job.job_id, outcome, self._clock()))
         if kept and not outcome.problem:
             await self._remove_audio(job.job_id)
 
@@ -182,16 +188,16 @@ class JobRunner:
         problem = await self._try(job, outcome, edge)
         if not problem:
             edge.count_delivery("delivered")
-            await self._persist(lambda: self._store.finish(self._worker, job.job_id, self._clock(), outcome.problem))
+            await self._settle(lambda: self._store.finish(self._worker, job.job_id, self._clock(), outcome.problem))
         elif job.deliveries >= self._rules.retries:
             edge.count_delivery("given_up")
             _log.warning("callback given up", problem=problem, failures=job.deliveries + 1)
-            await self._persist(lambda: self._store.finish(self._worker, job.job_id, self._clock(), UNDELIVERABLE))
+            await self._settle(lambda: self._store.finish(self._worker, job.job_id, self._clock(), UNDELIVERABLE))
         else:
             edge.count_delivery("failed")
             _log.info("callback failed", problem=problem, failures=job.deliveries + 1)
             due = self._in(self._rules.retry_s)
-            await self._persist(lambda: self._store.postpone(self._worker, job.job_id, due, problem))
+            await self._settle(lambda: self._store.postpone(self._worker, job.job_id, due, problem))
 
     async def _try(self, job: Job, outcome: Outcome, edge: JobEdge) -> str:
         """Deliver once. What went wrong, or an empty text."""
@@ -203,8 +209,9 @@ class JobRunner:
             return type(error).__name__
         return ""
 
-    async def _persist(self, change: Callable[[], T]) -> T:
+    async def _settle(self, change: Callable[[], T]) -> T:
         """Change the store, however long it cannot be reached: what was recognised must not be lost for that."""
+        self._settling.add(asyncio.current_task())
         while True:
             try:
                 return await to_thread.run_sync(change)

@@ -15,10 +15,12 @@ from app.domain.jobs import FINISHED, UNDELIVERABLE, Callback, Job, JobLimits, J
 
 
 class MemoryJobStore:
-    """``JobStore`` in a dictionary. ``is_down`` makes every call fail as an unreachable database does."""
+    """``JobStore`` in a dictionary. ``is_down`` makes every call fail as an unreachable database does; ``claims`` counts
+    the times that anybody looked for work."""
 
     def __init__(self) -> None:
         self.is_down = False
+        self.claims = 0
         self._jobs: dict[str, Job] = {}
         self._holders: dict[str, tuple[str, datetime]] = {}
         self._lock = threading.RLock()
@@ -141,6 +143,10 @@ class MemoryJobStore:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def hand_over(self, job_id: str, worker: str, until: datetime) -> None:
+        """Let another worker hold the job, as if it had waited for the end of the lease."""
+        self._holders[job_id] = (worker, until)
+
     def _check(self) -> None:
         if self.is_down:
             raise Unavailable("The job store cannot be reached.")
@@ -152,6 +158,7 @@ class MemoryJobStore:
 
     def _claim(self, is_due: Callable[[Job], bool], worker: str, until: datetime) -> Job | None:
         self._check()
+        self.claims += 1
         job = min(filter(is_due, self._jobs.values()), key=lambda job: (job.due, job.job_id), default=None)
         if job is not None:
             self._holders[job.job_id] = (worker, until)
