@@ -92,7 +92,7 @@ class _Token:
 
 def read_numbers(texts: Sequence[str], pauses: Sequence[bool], language: str) -> Iterator[Number]:
     """All numbers in bare lower-case words, in order. ``pauses`` says after which words punctuation stands."""
-    spoken = _counted(list(_spoken(texts, pauses, language)), pauses) if language in LANGUAGES else {}
+    spoken = _counted(list(_spoken(texts, pauses, language)), texts, pauses, language) if language in LANGUAGES else {}
     index = 0
     while index < len(texts):
         number = spoken.get(index) or _written(texts, index)
@@ -103,12 +103,14 @@ def read_numbers(texts: Sequence[str], pauses: Sequence[bool], language: str) ->
         index = number.end
 
 
-def _counted(numbers: Sequence[Number], pauses: Sequence[bool]) -> dict[int, Number]:
-    """By their first word; an article right before another number is a number too: "un deux trois"."""
+def _counted(numbers: Sequence[Number], texts: Sequence[str], pauses: Sequence[bool], language: str) -> dict[int, Number]:
+    """By their first word; an article right before a spoken digit is one too: "un deux trois"."""
     by_start = {number.start: number for number in numbers}
+    articles = ARTICLES.get(language, set())
     for number in numbers:
-        if number.vague and number.end in by_start and not pauses[number.end - 1]:
-            by_start[number.start] = replace(number, vague=False)
+        before = number.start - 1
+        if before >= 0 and texts[before] in articles and len(number.written) == 1 and not pauses[before]:
+            by_start[before] = Number(before, number.start, "1")
     return by_start
 
 

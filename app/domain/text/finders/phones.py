@@ -9,7 +9,7 @@ from app.domain.text.finders.runs import Run
 from app.domain.text.finders.speech import Speech
 from app.domain.text.finding import Finding
 
-_NORTH_AMERICAN = re.compile(r"1?[2-9]\d\d[2-9]\d{6}")
+_NORTH_AMERICAN = re.compile(r"1?[2-9]\d{9}")
 _LOCAL = re.compile(r"\d{3}-\d{4}")
 _EXTENSIONS = frozenset({"extension", "ext", "x"})
 

@@ -25,6 +25,8 @@ _IPV6 = re.compile(r"[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3,7}")
 _MOST_LABELS = 8
 """Parts of a host name. Bounds on what is read keep the cost of nonsense linear."""
 
+_ZEROS = frozenset({"oh", "o"})
+_DOTS = frozenset({"dot", "point"})
 _LONGEST_IP = len("255.255.255.255")
 
 _NO_NAME = frozenset({
@@ -80,16 +82,22 @@ def find_ip_addresses(speech: Speech) -> Iterator[Finding]:
         if _IPV4.fullmatch(text) or (text.count(":") > 2 and _IPV6.fullmatch(text)):
             yield from (Finding("IP_ADDRESS", index, index + 1, (text,)) for index in indices)
     reached = 0
-    for index in sorted(speech.places(("dot", "point"))):
+    for index in sorted(speech.places(_DOTS)):
         if index < reached:
             continue
-        start = index
+        start = next((first for first in range(index - 1, index - 5, -1) if _covers(speech, first, index)), index)
         while (number := speech.number_ends.get(start)) is not None and not number.ordinal and number.start > index - 4:
             start = number.start
         end, text = _dotted(speech, start)
         if _IPV4.fullmatch(text) and end > start + 1:
             reached = end
             yield Finding("IP_ADDRESS", start, end, (text,))
+
+
+def _covers(speech: Speech, first: int, index: int) -> bool:
+    """Whether the point at ``index`` belongs to the decimal number at ``first``: "ninety two point one"."""
+    number = speech.number(first)
+    return number is not None and number.end > index
 
 
 def _dotted(speech: Speech, index: int) -> tuple[int, str]:
@@ -104,9 +112,10 @@ def _dotted(speech: Speech, index: int) -> tuple[int, str]:
         elif piece is not None:
             text += piece.digits
             index = piece.end
-        elif (
-            speech.texts[index] in {"dot", "point"} and text and (index + 1 in speech.numbers or index + 1 in speech.pieces)
-        ):
+        elif speech.texts[index] in _ZEROS:
+            text += "0"
+            index += 1
+        elif text and speech.texts[index] in _DOTS and (index + 1 in speech.numbers or speech.text(index + 1) in _ZEROS):
             text += "."
             index += 1
         else:
@@ -140,11 +149,15 @@ def _site_start(speech: Speech, index: int) -> int:
         while speech.follows(start - 2, "double", "you"):
             start -= 2
         return start
-    while start > 0 and len(speech.texts[start]) == 1 and len(speech.texts[start - 1]) == 1 and not speech.pauses[start - 1]:
+    while start > 0 and not speech.pauses[start - 1] and _is_spelled(speech, start) and _is_spelled(speech, start - 1):
         start -= 1
     while start > 1 and speech.texts[start - 1] in {"dash", "hyphen"} and not speech.pauses[start - 2]:
         start -= 2
     return start
+
+
+def _is_spelled(speech: Speech, index: int) -> bool:
+    return len(speech.texts[index]) == 1 or index in speech.pieces
 
 
 def _scheme(speech: Speech, start: int) -> tuple[int, str]:
