@@ -1,9 +1,11 @@
 import pytest
 
+from app.dialects import deepgram_options
 from app.dialects.deepgram_options import parse_listen
-from app.dialects.deepgram_parameters import BY_NAME, PARAMETERS, Kind, Support
+from app.dialects.deepgram_parameters import BY_NAME, PARAMETERS, Kind, Parameter, Support
 from app.domain.audio import AudioFormat
 from app.domain.errors import InvalidParameter, InvalidRequest, UnsupportedModel
+from app.domain.transcript import RequestWarning
 
 
 def parse(query: str):  # type: ignore[no-untyped-def]
@@ -67,11 +69,13 @@ def test_unknown_parameters_are_ignored() -> None:
     assert parse("speech_final=true&foo=bar").options.warnings == ()
 
 
-def test_what_has_no_effect_is_reported_when_used_and_only_then() -> None:
-    warnings = parse("redact=pci&redact=false&topics=false&ner=true&diarize=true").options.warnings
-    assert [warning.parameter for warning in warnings] == ["diarize"]
-    assert {warning.type for warning in warnings} == {"unsupported_parameter"}
-    assert all(warning.message for warning in warnings)
+def test_what_has_no_effect_is_reported_when_used_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    useless = Parameter("useless", Kind.CHOICE, Support.WARNED, "It does `nothing`.")
+    monkeypatch.setattr(deepgram_options, "PARAMETERS", (*PARAMETERS, useless))
+    assert parse("useless=x&redact=pci&ner=true").options.warnings == (
+        RequestWarning("useless", "unsupported_parameter", "It does nothing."),
+    )
+    assert parse("useless=false&redact=pci&ner=true").options.warnings == ()
 
 
 def test_every_warned_parameter_warns() -> None:
