@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from app.audio.decode import Decoder
 from app.audio.live import LiveDecoders
 from app.audio.vad import load_vad
+from app.diarization.basic import BasicDiarizer
 from app.domain.audio import AudioLimits
 from app.domain.intelligence.chat import ChatModel
 from app.domain.jobs import JobLimits
@@ -79,7 +80,9 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         fit_context=settings.fit_context,
     )
     analyst = Analyst(build_chat(settings), settings.intelligence_timeout_s)
-    transcriber = Transcriber(Decoder(), vad, catalog, models, limits, settings.request_timeout_s, defaults, analyst)
+    transcriber = Transcriber(
+        Decoder(), vad, catalog, models, limits, settings.request_timeout_s, defaults, analyst, BasicDiarizer()
+    )
     live = LiveStreams(
         LiveDecoders(),
         vad,
@@ -88,6 +91,7 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         limits,
         StreamLimits(settings.max_streams, settings.stream_idle_timeout_s),
         defaults,
+        BasicDiarizer(),
     )
     fetcher = HttpFetcher(
         connect_timeout_s=settings.fetch_connect_timeout_s,

@@ -69,7 +69,7 @@ def _model_headers(stream: AdmittedStream) -> list[tuple[bytes, bytes]]:
 
 def _renderer(socket: WebSocket, stream: AdmittedStream, asked: LiveRequest, created: datetime) -> StreamRenderer:
     options = stream.options
-    facts = StreamFacts(socket.state.request_id, stream.model.info, created, asked.extra)
+    facts = StreamFacts(socket.state.request_id, stream.model.info, created, asked.extra, stream.diarizer)
     language = "en" if options.translate else stream.decode.language or "en"
     return StreamRenderer(facts, options.text, language, code_switching=options.code_switching, hints=options.language_hints)
 

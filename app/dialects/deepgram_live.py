@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.dialects.deepgram_callback import REQUESTS_AND_SOCKETS, parse_callback
 from app.dialects.deepgram_options import (
+    LIVE_DIARIZE_MODELS,
     audio_format,
     decoding_choices,
     extra_pairs,
@@ -13,11 +14,12 @@ from app.dialects.deepgram_options import (
     prompt_text,
     tag_values,
     text_options,
+    wants_speakers,
 )
 from app.dialects.deepgram_parameters import PARAMETERS, Support
 from app.dialects.deepgram_query import Query
 from app.dialects.deepgram_vocabulary import key_terms
-from app.domain.errors import InvalidParameter, InvalidRequest
+from app.domain.errors import InvalidParameter
 from app.domain.jobs import Callback
 from app.domain.languages import MULTI, whisper_language
 from app.domain.options import LiveOptions
@@ -59,6 +61,7 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
         keyterms=key_terms(query),
         decoding=decoding_choices(query),
         multichannel=multichannel,
+        diarize=wants_speakers(query, LIVE_DIARIZE_MODELS),
         audio_format=declared,
         text=text_options(query),
         stream=StreamOptions(
@@ -75,8 +78,6 @@ def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
 def _check_together(query: Query) -> None:
     if (query.text("encoding") is None) != (query.text("sample_rate") is None):
         raise InvalidParameter("encoding and sample_rate must be given together", parameter="encoding")
-    if "diarize_model" in query and query.flag("diarize"):
-        raise InvalidRequest("diarize and diarize_model cannot be used together.")
 
 
 def _endpointing(query: Query) -> float | None:

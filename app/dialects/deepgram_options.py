@@ -35,6 +35,8 @@ MIN_CAPTION_COLUMNS, MAX_CAPTION_COLUMNS, MAX_CAPTION_LINES = 10, 200, 4
 MIN_CAPTION_S, MAX_CAPTION_S = 1.0, 60.0
 """Bounds of what can still be called captions: narrower ones have a word a line, longer ones hold a paragraph."""
 
+DIARIZE_MODELS = ("latest", "v1", "v2")
+LIVE_DIARIZE_MODELS = ("latest", "v1")
 RESPONSE_FORMATS = ("json", "srt", "vtt", "text")
 
 _DEFAULT_RATES = {"mulaw": 8000, "alaw": 8000, "amr-nb": 8000, "amr-wb": 16_000, "opus": 48_000, "ogg-opus": 48_000}
@@ -71,6 +73,7 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         keyterms=key_terms(query),
         decoding=decoding_choices(query),
         multichannel=query.flag("multichannel"),
+        diarize=wants_speakers(query, DIARIZE_MODELS),
         audio_format=audio_format(query, max_channels),
         part=_part(query),
         text=text_options(query),
@@ -83,8 +86,8 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         extra=extra_pairs(query),
         response_format=query.choice("response_format", RESPONSE_FORMATS, "json"),
         captions=_cue_limits(query),
-    )
         callback=parse_callback(query, REQUESTS),
+    )
 
 
 def _cue_limits(query: Query) -> CueLimits:
@@ -178,9 +181,16 @@ def text_options(query: Query) -> TextOptions:
     )
 
 
-def _warnings(query: Query) -> tuple[RequestWarning, ...]:
+def wants_speakers(query: Query, models: tuple[str, ...]) -> bool:
+    """Whether voices are to be told apart. Deepgram's versions all mean the diarizer that this server has."""
     if "diarize_model" in query and query.flag("diarize"):
         raise InvalidRequest("diarize and diarize_model cannot be used together.")
+    if query.text("diarize_model") is None:
+        return query.flag("diarize")
+    return query.choice("diarize_model", models, models[0]) in models
+
+
+def _warnings(query: Query) -> tuple[RequestWarning, ...]:
     found = []
     for parameter in PARAMETERS:
         if parameter.support is not Support.WARNED or parameter.name not in query:

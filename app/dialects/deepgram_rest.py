@@ -59,6 +59,8 @@ def _metadata(transcript: Transcript, facts: RequestFacts) -> Json:
         ]
     if transcript.findings is not None:
         metadata |= metadata_entries(transcript.findings)
+    if transcript.diarizer is not None:
+        metadata["diarize_info"] = diarize_info(transcript.diarizer)
     if facts.extra:
         metadata["extra"] = dict(facts.extra)
     if facts.tags:
@@ -116,6 +118,11 @@ def _channel(channel: Channel, renderer: WordRenderer, options: TranscribeOption
 def model_info(model: ModelInfo) -> Json:
     """The ``{name, version, arch}`` object of a model."""
     return {"name": model.name, "version": model.version, "arch": model.architecture}
+
+
+def diarize_info(diarizer: ModelInfo) -> Json:
+    """Deepgram's two keys, and the name of what did the work on this server."""
+    return {"model_uuid": diarizer.uuid, "arch": diarizer.architecture, "name": diarizer.name}
 
 
 def timestamp(moment: datetime) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from app.dialects.deepgram_rest import model_info, timestamp
+from app.dialects.deepgram_rest import diarize_info, model_info, timestamp
 from app.dialects.deepgram_words import WordRenderer, median_confidence, render_entities, render_search, seconds
 from app.domain.options import TextOptions
 from app.domain.stream.events import (
@@ -109,12 +109,14 @@ def _configure(message: Json) -> Configure | None:
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What every message of one stream repeats: id, model, time of the handshake (aware UTC), labels."""
+    """What every message of one stream repeats: id, model, time of the handshake (aware UTC), labels, who tells speakers
+    apart."""
 
     request_id: str
     model: ModelInfo
     created: datetime
     extra: tuple[tuple[str, str], ...] = ()
+    diarizer: ModelInfo | None = None
 
 
 class StreamRenderer:
@@ -142,6 +144,8 @@ class StreamRenderer:
         }
         if facts.extra:
             self._metadata["extra"] = dict(facts.extra)
+        if facts.diarizer is not None:
+            self._metadata["diarize_info"] = diarize_info(facts.diarizer)
 
     def render(self, event: StreamEvent, sha256: str) -> str | None:
         """The message for ``event``; None for one that clients are not told. ``sha256``: hex, of all audio bytes so far."""

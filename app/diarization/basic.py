@@ -86,7 +86,9 @@ def speaker_turns(track: Track) -> tuple[SpeakerTurn, ...]:
     for _ in range(_REFINEMENTS):
         means = speakers.means
         # the logarithm of each block's likelihood, less what is the same for all speakers
-        scores = (blocks.sums @ means.T - 0.5 * blocks.counts[:, np.newaxis] * np.square(means).sum(axis=1)) / FRAMES_PER_SOUND
+        scores = (
+            blocks.sums @ means.T - 0.5 * blocks.counts[:, np.newaxis] * np.square(means).sum(axis=1)
+        ) / FRAMES_PER_SOUND
         labels = likeliest_path(scores, costs)
         refined = blocks.grouped(labels, len(speakers))
         heard = refined.counts >= _STRAY_LEAST_S * FRAMES_PER_S

@@ -22,8 +22,8 @@ COEFFICIENTS = 18
 DIMENSIONS = COEFFICIENTS + 1
 """The coefficients and the logarithm of the pitch."""
 
-_FFT = 2048
-"""At least twice a frame: the autocorrelation that comes out of the power spectrum must not wrap around."""
+_FFT = 1024
+"""At least a frame and the longest lag: the autocorrelation that comes out of the power spectrum must not wrap around."""
 
 _BANDS = 26
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 7600.0
@@ -81,13 +81,13 @@ def _pitch(power: Floats) -> tuple[Floats, Floats]:
 
 @cache
 def _hann() -> Floats:
-    return np.hanning(FRAME_SAMPLES).astype(np.float32)
+    return np.asarray(np.hanning(FRAME_SAMPLES), np.float32)
 
 
 @cache
 def _window_correlation() -> Floats:
     own = np.fft.irfft(np.square(np.abs(np.fft.rfft(_hann(), _FFT))), _FFT)[: _LONGEST_LAG + 2]
-    return (own / own[0]).astype(np.float32)
+    return np.asarray(own / own[0], np.float32)
 
 
 @cache
@@ -102,11 +102,12 @@ def _mel_bands() -> Floats:
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     triangles = np.maximum(0, np.minimum(rising, falling))
-    return (triangles / triangles.sum(axis=0)).astype(np.float32)
+    return np.asarray(triangles / triangles.sum(axis=0), np.float32)
 
 
 @cache
 def _cosines() -> Floats:
     """The discrete cosine transform from bands to coefficients, shape ``(bands, coefficients)``."""
     band = np.arange(_BANDS)[:, np.newaxis] + 0.5
-    return (np.sqrt(2 / _BANDS) * np.cos(np.pi / _BANDS * band * np.arange(1, COEFFICIENTS + 1))).astype(np.float32)
+    turns = np.pi / _BANDS * band * np.arange(1, COEFFICIENTS + 1)
+    return np.asarray(np.sqrt(2 / _BANDS) * np.cos(turns), np.float32)

@@ -24,6 +24,13 @@ _FOUNDING_FRAMES = 38
 _LEARNING_FRAMES = 12
 """Voiced frames from which a stretch teaches anything about its speaker."""
 
+_NEW_VOICE = 45.0
+"""Distance from all known voices beyond which a stretch founds a new one. Lower than for recordings: what is taken for
+somebody else's at the start of a stream changes that voice for good, and voices that turn out alike are united later."""
+
+_SURE_VOICE = 30.0
+"""Distance up to which a stretch adds to what is known of the nearest voice. Between the two it is only named after it."""
+
 _WINDOW_S = WINDOW_SAMPLES / SAMPLE_RATE
 Floats = NDArray[np.float64]
 
@@ -116,12 +123,11 @@ class BasicLiveSpeakers:
         distances = voice_distances(*self._scaled([count], [total]))
         masked = np.where([self._same_as[label] == label for label in range(len(self._counts))], distances[0], np.inf)
         best = int(masked.argmin())
-        is_alike = bool(masked[best] < SAME_VOICE)
-        if not is_alike and count >= _FOUNDING_FRAMES and len(self._counts) < MOST_SPEAKERS:
-            fresh = float(1 - np.exp(-(masked[best] - SAME_VOICE) / SAME_VOICE) / 2)
+        if masked[best] >= _NEW_VOICE and count >= _FOUNDING_FRAMES and len(self._counts) < MOST_SPEAKERS:
+            fresh = float(1 - np.exp(-(masked[best] - _NEW_VOICE) / _NEW_VOICE) / 2)
             return len(self._counts), fresh, True
-        sure = confidences(masked[np.newaxis], np.array([best]), SAME_VOICE)
-        return best, float(sure[0]), is_alike
+        sure = confidences(masked[np.newaxis], np.array([best]), _NEW_VOICE)
+        return best, float(sure[0]), bool(masked[best] < _SURE_VOICE)
 
     def _scaled(self, counts: list[float], totals: list[Floats]) -> tuple[Voices, Voices]:
         """Voices to compare, and the known ones."""

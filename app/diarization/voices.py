@@ -19,7 +19,7 @@ USUAL_DEVIATIONS = (
 """Standard deviation of each feature while one person speaks, before that person has been heard for long: the mean over
 synthetic and recorded voices. Decibels for the coefficients; the pitch varies by 22 %."""
 
-USUAL_FRAMES = 200
+USUAL_FRAMES = 60
 """Frames that this expectation outweighs, about four seconds of speech."""
 
 CHANGE = 60.0

@@ -105,7 +105,7 @@ class TranscribeOptions:
     ``language_hints`` if there are any, and names it at each word.
     ``keyterms`` are words to favour or to avoid.
     ``part`` is what is recognised of the recording; times stay those of the whole. ``decoding`` overrides the server's.
-    ``multichannel`` transcribes channels apart, else they are mixed.
+    ``multichannel`` transcribes channels apart, else they are mixed; ``diarize`` tells the voices of each apart.
     ``audio_format`` is the declared coding of headerless audio. ``warnings`` gathers what the dialect could not honour.
     """
 
@@ -120,6 +120,7 @@ class TranscribeOptions:
     keyterms: tuple[Keyterm, ...] = ()
     decoding: DecodingChoices = field(default_factory=DecodingChoices)
     multichannel: bool = False
+    diarize: bool = False
     audio_format: AudioFormat | None = None
     part: TimeRange = WHOLE
     text: TextOptions = field(default_factory=TextOptions)
@@ -140,6 +141,7 @@ class LiveOptions:
     keyterms: tuple[Keyterm, ...] = ()
     decoding: DecodingChoices = field(default_factory=DecodingChoices)
     multichannel: bool = False
+    diarize: bool = False
     audio_format: AudioFormat | None = None
     text: TextOptions = field(default_factory=TextOptions)
     stream: StreamOptions = field(default_factory=StreamOptions)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from app.domain.audio import WHOLE, AudioFormat, AudioLimits, Pcm16k, PcmBlock, TimeRange
 from app.domain.jobs import Callback
 from app.domain.options import DecodeOptions
-from app.domain.transcript import Hypothesis, LanguageGuess, ModelInfo
+from app.domain.speakers import SpeakerTurn
+from app.domain.transcript import Hypothesis, LanguageGuess, ModelInfo, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,52 @@ class Vad(Protocol):
     def feed_all(self, pieces: Sequence[tuple[VadStream, Pcm16k]]) -> list[NDArray[np.float32]]: ...
 
     def score(self, pcm: Pcm16k) -> NDArray[np.float32]: ...
+
+
+class SpeakerSession(Protocol):
+    """One channel of a recording, fed from front to back in any split, from one thread at a time. Blocking.
+
+    ``probabilities`` are those of the windows that ``pcm`` completes (``VadStream``). ``turns``, once at the end, are in
+    order of their starts, speakers numbered as they first speak; none if nobody speaks. ``close`` may come at any time from
+    any thread, any number of times: a call that works then ends soon, and what it returns is worth nothing.
+    """
+
+    def feed(self, pcm: Pcm16k, probabilities: NDArray[np.float32]) -> None: ...
+
+    def turns(self) -> tuple[SpeakerTurn, ...]: ...
+
+    def close(self) -> None: ...
+
+
+class LiveSpeakers(Protocol):
+    """One channel of a live stream. Cheap enough for the event loop: about 2 ms for a second of speech.
+
+    ``final`` names the speakers of a final that covers the sound up to ``end_s``; finals come in order and cover everything.
+    A label is never changed and means the same voice all along. ``interim`` is a guess that leaves no trace. Memory is
+    bounded by the sound that no final has covered yet.
+    """
+
+    def feed(self, pcm: Pcm16k, probabilities: NDArray[np.float32]) -> None: ...
+
+    def final(self, words: Sequence[Word], end_s: float) -> tuple[Word, ...]: ...
+
+    def interim(self, words: Sequence[Word], end_s: float) -> tuple[Word, ...]: ...
+
+
+class Diarizer(Protocol):
+    """Tells the speakers of recordings apart. ``info`` names it in responses."""
+
+    info: ModelInfo
+
+    def session(self) -> SpeakerSession: ...
+
+
+class LiveDiarizer(Protocol):
+    """Tells the speakers of live streams apart. ``info`` names it in responses."""
+
+    info: ModelInfo
+
+    def live(self) -> LiveSpeakers: ...
 
 
 class DecodedAudio(Protocol):

@@ -29,6 +29,11 @@ def in_order_of_appearance(turns: Sequence[SpeakerTurn]) -> tuple[SpeakerTurn, .
     return tuple(replace(turn, speaker=numbers.setdefault(turn.speaker, len(numbers))) for turn in ordered)
 
 
+def shifted_turns(turns: Sequence[SpeakerTurn], by_s: float) -> tuple[SpeakerTurn, ...]:
+    """The same turns so many seconds later."""
+    return tuple(replace(turn, start_s=turn.start_s + by_s, end_s=turn.end_s + by_s) for turn in turns)
+
+
 def words_with_speakers(words: Sequence[Word], turns: Sequence[SpeakerTurn]) -> tuple[Word, ...]:
     """Give each word the speaker it overlaps most, else the nearest; single words inside another's speech go to that one.
 

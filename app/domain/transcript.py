@@ -151,7 +151,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A finished recording: one entry per transcribed channel (a single one unless ``multichannel``)."""
+    """A finished recording: one entry per transcribed channel (a single one unless ``multichannel``).
+
+    ``diarizer`` is what told its speakers apart, if anything did.
+    """
 
     channels: tuple[Channel, ...]
     duration_s: float
@@ -159,3 +162,4 @@ class Transcript:
     warnings: tuple[RequestWarning, ...] = ()
     timing: Timing = Timing()
     findings: Findings | None = None
+    diarizer: ModelInfo | None = None

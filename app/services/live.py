@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from app.domain.audio import AudioFormat, AudioLimits
 from app.domain.errors import InvalidParameter, Overloaded, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions, LiveOptions
-from app.domain.ports import EngineSession, InstalledModel, StreamDecoder, StreamDecoders, Vad
+from app.domain.ports import EngineSession, InstalledModel, LiveDiarizer, StreamDecoder, StreamDecoders, Vad
+from app.domain.transcript import ModelInfo
 from app.services.catalog import Catalog
 from app.services.hearing import Hearing
 from app.services.inbox import ClientLink
 from app.services.joint_vad import JointVad
 from app.services.residency import ResidentModels
 from app.services.stream import LiveStream, StreamCounts
+from app.services.stream_speakers import StreamSpeakers
 from app.services.transcribe import DecodingDefaults
 from app.telemetry import logger
 
@@ -52,6 +54,7 @@ class LiveStreams:
         limits: AudioLimits,
         stream_limits: StreamLimits,
         defaults: DecodingDefaults,
+        diarizer: LiveDiarizer | None = None,
     ) -> None:
         self._decoders = decoders
         self._vad = JointVad(vad)
@@ -60,6 +63,8 @@ class LiveStreams:
         self._limits = limits
         self._stream_limits = stream_limits
         self._defaults = defaults
+        self.diarizer = diarizer
+        """Tells speakers apart; None: switched off on this server."""
         self._running: set[LiveStream] = set()
         self._admitted = 0
         self._all_gone = asyncio.Event()
@@ -129,6 +134,7 @@ class LiveStreams:
             ),
             replace(options.stream, idle_timeout_s=self._stream_limits.idle_timeout_s),
             stream.decode,
+            StreamSpeakers(self.diarizer) if options.diarize and self.diarizer is not None else None,
         )
         self._running.add(live)
         try:
@@ -169,6 +175,12 @@ class AdmittedStream:
     decoder: StreamDecoder
     options: LiveOptions
     decode: DecodeOptions
+
+    @property
+    def diarizer(self) -> ModelInfo | None:
+        """What tells the stream's speakers apart, if they are to be."""
+        diarizer = self.streams.diarizer if self.options.diarize else None
+        return None if diarizer is None else diarizer.info
 
     async def run(self, link: ClientLink) -> StreamCounts:
         """Serve the client behind ``link``."""

@@ -20,7 +20,8 @@ from app.domain.audio import SAMPLE_RATE, PcmBlock, seconds
 from app.domain.chunking import PHRASES, Chunk, Chunker, mix_to_mono
 from app.domain.languages import phrase_language
 from app.domain.options import DecodeOptions
-from app.domain.ports import DecodedAudio, EngineSession, JobClass, Vad, VadStream
+from app.domain.ports import DecodedAudio, Diarizer, EngineSession, JobClass, SpeakerSession, Vad, VadStream
+from app.domain.speakers import segments_with_speakers, shifted_turns
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
 
 DETECT_S = 10.0
@@ -54,6 +55,7 @@ class _ChannelState:
     chunker: Chunker
     result: RecognisedChannel
     needs_language: bool
+    speakers: SpeakerSession | None
     waiting: list[Chunk] = field(default_factory=list)
     decodes: list[asyncio.Task[tuple[Segment, ...]]] = field(default_factory=list)
     phrases: list[asyncio.Future[LanguageGuess]] = field(default_factory=list)
@@ -64,7 +66,8 @@ class RecordingPipeline:
     """One recording's way through the server. Cancelling ``run`` drops what waits and aborts what runs.
 
     The language is detected once for each channel where ``options`` name none, and for each phrase with ``code_switching``.
-    Times count from ``start_s`` before the first sample that is read.
+    Times count from ``start_s`` before the first sample that is read. With a ``diarizer`` words name their speakers, counted
+    anew on each channel.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class RecordingPipeline:
         *,
         code_switching: bool = False,
         start_s: float = 0.0,
+        diarizer: Diarizer | None = None,
     ) -> None:
         self._vad = vad
         self._session = session
@@ -83,6 +87,7 @@ class RecordingPipeline:
         self._permits = asyncio.Semaphore(in_flight)
         self._code_switching = code_switching
         self._start_s = start_s
+        self._diarizer = diarizer
         self._channels: list[_ChannelState] = []
         self._samples = 0
         self._progress: Callable[[float], None] | None = None
@@ -107,7 +112,12 @@ class RecordingPipeline:
                 channel.result.segments = tuple(segment for segments in decoded for segment in segments)
                 if self._code_switching:
                     channel.result.language = _main_language(channel.result)
+                if channel.speakers is not None:
+                    channel.result.segments = await _in_thread(
+                        self._named, channel.speakers, channel.result.segments, on_cancel=self._close_speakers
+                    )
         finally:
+            self._close_speakers()
             await self._abandon()
             await _in_thread(with_file.close)
         duration_s = self._start_s + seconds(self._samples) if self._samples else 0.0
@@ -115,7 +125,7 @@ class RecordingPipeline:
 
     async def _recognise(self, blocks: Iterator[PcmBlock], multichannel: bool) -> None:
         while True:
-            chunks = await _in_thread(self._next_chunks, blocks, multichannel)
+            chunks = await _in_thread(self._next_chunks, blocks, multichannel, on_cancel=self._close_speakers)
             if chunks is None:
                 break
             for channel, chunk in chunks:
@@ -134,18 +144,30 @@ class RecordingPipeline:
         tracks = list(block) if multichannel else [mix_to_mono(block)]
         while len(self._channels) < len(tracks):
             self._channels.append(self._new_channel())
-        return [
-            (channel, chunk)
-            for channel, pcm in zip(self._channels, tracks, strict=True)
-            for chunk in channel.chunker.feed(pcm, channel.vad.feed(pcm))
-        ]
+        chunks = []
+        for channel, pcm in zip(self._channels, tracks, strict=True):
+            probabilities = channel.vad.feed(pcm)
+            if channel.speakers is not None:
+                channel.speakers.feed(pcm, probabilities)
+            chunks += [(channel, chunk) for chunk in channel.chunker.feed(pcm, probabilities)]
+        return chunks
 
     def _new_channel(self) -> _ChannelState:
         language = self._options.language
         result = RecognisedChannel(language=language or _FALLBACK_LANGUAGE)
         chunker = Chunker(PHRASES if self._code_switching else None)
         once = language is None and not self._code_switching
-        return _ChannelState(self._vad.stream(), chunker, result, needs_language=once)
+        speakers = self._diarizer.session() if self._diarizer is not None else None
+        return _ChannelState(self._vad.stream(), chunker, result, once, speakers)
+
+    def _named(self, speakers: SpeakerSession, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+        """In a thread: the words with their speakers."""
+        return segments_with_speakers(segments, shifted_turns(speakers.turns(), self._start_s))
+
+    def _close_speakers(self) -> None:
+        for channel in self._channels:
+            if channel.speakers is not None:
+                channel.speakers.close()
 
     async def _accept(self, channel: _ChannelState, chunk: Chunk) -> None:
         if not channel.needs_language:
@@ -221,8 +243,8 @@ class RecordingPipeline:
         await asyncio.gather(*decodes, return_exceptions=True)
 
 
-async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Run ``work`` in a thread; when cancelled, wait for its end first.
+async def _in_thread(work: Callable[..., T], *arguments: Any, on_cancel: Callable[[], None] | None = None) -> T:
+    """Run ``work`` in a thread; when cancelled, wait for its end first. ``on_cancel`` may hurry it.
 
     A file must not be closed under the thread that reads it: libav and libsndfile then crash the process.
     """
@@ -233,6 +255,8 @@ async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
             await asyncio.wait([running])
         except asyncio.CancelledError as request:  # noqa: PERF203 - a cancel is what the loop is for
             cancelled = request
+            if on_cancel is not None:
+                on_cancel()
     if cancelled is not None:
         running.exception()  # nobody else will ask for it
         raise cancelled

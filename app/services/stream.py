@@ -41,6 +41,7 @@ from app.domain.vocabulary import strongest
 from app.services.hearing import SLICE_BYTES, Hearing
 from app.services.inbox import ClientLink, Inbox
 from app.services.outgoing import Outgoing
+from app.services.stream_speakers import StreamSpeakers
 from app.services.time_limit import TimeLimit
 from app.telemetry import logger
 
@@ -77,12 +78,19 @@ class LiveStream:
     """
 
     def __init__(
-        self, link: ClientLink, session: EngineSession, hearing: Hearing, options: StreamOptions, decode: DecodeOptions
+        self,
+        link: ClientLink,
+        session: EngineSession,
+        hearing: Hearing,
+        options: StreamOptions,
+        decode: DecodeOptions,
+        speakers: StreamSpeakers | None = None,
     ) -> None:
         self.counts = StreamCounts()
         self._inbox = Inbox(link, self._hear_soon)
         self._session = session
         self._hearing = hearing
+        self._speakers = speakers
         self._options = options
         self._decode_options = decode
         self._interim_options = replace(decode, temperature_fallback=False, beam_size=1)
@@ -190,6 +198,8 @@ class LiveStream:
     def _receive_audio(self, audio: Audio) -> None:
         self._settle_channels(len(audio.pcm))
         self.counts.audio_s += audio.pcm.shape[1] / SAMPLE_RATE
+        if self._speakers is not None:
+            self._speakers.hear(audio)
         self._receive(audio)
 
     def _no_audio(self) -> Audio:
@@ -288,4 +298,6 @@ class LiveStream:
         if isinstance(event, Results):
             self.counts.finals += event.is_final
             self.counts.interims += not event.is_final
+            if self._speakers is not None:
+                event = self._speakers.named(event)
         self._outgoing.put(event)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from app.domain.audio import AudioLimits
 from app.domain.errors import DecodeTimeout, InvalidParameter, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions, DecodingChoices, TranscribeOptions
-from app.domain.ports import AudioDecoder, EnginePool, EngineSession, InstalledModel, Vad
+from app.domain.ports import AudioDecoder, Diarizer, EnginePool, EngineSession, InstalledModel, Vad
 from app.domain.text.formatter import Formatter
 from app.domain.text.redaction_rules import redaction_warnings
 from app.domain.transcript import Channel, RequestWarning, Timing, Transcript
@@ -54,10 +54,13 @@ class Transcriber:
         timeout_s: float,
         defaults: DecodingDefaults,
         analyst: Analyst | None = None,
+        diarizer: Diarizer | None = None,
     ) -> None:
         self.stopping = False
         """Set once: from then on nothing is admitted."""
         self.analyst = analyst or Analyst(None, timeout_s)
+        self.diarizer = diarizer
+        """Tells speakers apart; None: switched off on this server."""
         self._decoder = decoder
         self._vad = vad
         self._catalog = catalog
@@ -66,8 +69,6 @@ class Transcriber:
         self._timeout_s = timeout_s
         self._defaults = defaults
 
-    @asynccontextmanager
-    async def admit(self, options: TranscribeOptions) -> AsyncIterator[RecordingJob]:
     def resolve(self, options: TranscribeOptions) -> Resolution:
         """The model and language that would serve the request; raises as ``admit`` does, and takes no permit."""
         if self.stopping:
@@ -77,6 +78,8 @@ class Transcriber:
         _check_abilities(resolution.model, options)
         return resolution
 
+    @asynccontextmanager
+    async def admit(self, options: TranscribeOptions) -> AsyncIterator[RecordingJob]:
         """Check the request against the models and take a permit, before any byte of audio is read.
 
         Raises ``UnsupportedModel`` or ``InvalidParameter`` for what cannot be done, ``Overloaded`` or ``Unavailable`` for
@@ -94,8 +97,14 @@ class Transcriber:
             keyterms=options.keyterms,
         )
         async with pool.admit() as session:
-            warnings = resolution.warnings + _term_warnings(pool, options)
+            warnings = resolution.warnings + _term_warnings(pool, options) + self._speaker_warnings(options)
             yield RecordingJob(self, model, pool, session, options, decode, warnings)
+
+    def _speaker_warnings(self, options: TranscribeOptions) -> tuple[RequestWarning, ...]:
+        if not options.diarize or self.diarizer is not None:
+            return ()
+        message = "Diarization is switched off on this server; no speaker is reported."
+        return (RequestWarning("diarize", "unsupported_parameter", message),)
 
     async def run(
         self, job: RecordingJob, source: BinaryIO, on_progress: Progress | None
@@ -109,6 +118,7 @@ class Transcriber:
             in_flight=job.pool.workers + 2,
             code_switching=options.code_switching and not options.detect_language,
             start_s=options.part.start_s,
+            diarizer=self.diarizer if options.diarize else None,
         )
         opened = self._decoder.open(source, options.audio_format, self._limits, options.part)
         try:
@@ -151,6 +161,7 @@ class RecordingJob:
             model=self.model.info,
             warnings=self.warnings + self.options.warnings + partial,
             timing=timing,
+            diarizer=self.transcriber.diarizer.info if self.options.diarize and self.transcriber.diarizer else None,
         )
         return await self.transcriber.analyst.analyse(transcript, self.options.intelligence)
 
