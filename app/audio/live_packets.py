@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from app.audio.convert import PcmReader
 from app.audio.live_part import PATIENCE_BYTES, Sound, native_errors, sounds
-from app.domain.audio import AudioFormat
+from app.domain.audio import SAMPLE_RATE, AudioFormat, PcmBlock
 
 if TYPE_CHECKING:
     import av
@@ -87,9 +87,15 @@ class PlainPart:
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._reader = PcmReader(audio_format)
+        self.is_as_wanted = audio_format.sample_rate == SAMPLE_RATE and audio_format.encoding != "linear32"
+        """Whether ``samples`` are a stream's as they are: at its rate, and numbers all of them, as floats need not be."""
+
+    def samples(self, data: bytes) -> PcmBlock:
+        """All frames that ``data`` completes, at the rate of the source."""
+        return self._reader.feed(data)
 
     def feed(self, data: bytes) -> Iterator[Sound]:
-        samples = self._reader.feed(data)
+        samples = self.samples(data)
         if samples.shape[1]:
             yield Sound(samples, self._reader.sample_rate)
 

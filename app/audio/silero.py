@@ -9,8 +9,8 @@ and even with two seconds of warm-up some probabilities were wrong by 0.4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,8 @@ WINDOW_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 """Samples of the window before that the network wants in front of each window."""
 
-_HIDDEN = 128
+HIDDEN = 128
+"""Values that the LSTM keeps in each of its two memories."""
 _FFT, _HOP, _PADDING = 256, 128, 64
 _HALF = _FFT // 2
 _FRAMES = 4
@@ -34,7 +35,7 @@ _THREADED_PRODUCT = 1 << 18
 a busy machine two minutes took 0.4 to 3.1 s with them. So no product here reaches it."""
 
 _GATE_BLOCKS = 8
-_GATE_ROWS = (_THREADED_PRODUCT - 1) // (_HIDDEN * 4 * _HIDDEN // _GATE_BLOCKS)
+_GATE_ROWS = (_THREADED_PRODUCT - 1) // (HIDDEN * 4 * HIDDEN // _GATE_BLOCKS)
 _WINDOWS_AT_ONCE = 32
 """Bounds the memory of a long piece, and keeps what a group needs inside the cache."""
 
@@ -49,7 +50,7 @@ class SileroState:
     @classmethod
     def fresh(cls) -> SileroState:
         """The state before any sound."""
-        return cls(np.zeros(_HIDDEN, np.float32), np.zeros(_HIDDEN, np.float32))
+        return cls(np.zeros(HIDDEN, np.float32), np.zeros(HIDDEN, np.float32))
 
 
 class SileroNetwork:
@@ -71,15 +72,15 @@ class SileroNetwork:
                 for layer, met in enumerate(taps)
             ]
             # sigmoid(x) = tanh(x / 2) / 2 + 1/2: with three of the gates halved here, one tanh serves all four.
-            halves = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), _HIDDEN)[:, None]
-            shape = (_GATE_BLOCKS, 4 * _HIDDEN // _GATE_BLOCKS, _HIDDEN)
+            halves = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), HIDDEN)[:, None]
+            shape = (_GATE_BLOCKS, 4 * HIDDEN // _GATE_BLOCKS, HIDDEN)
             recurrent = (weights["decoder.rnn.weight_hh"] * halves).reshape(shape)
             self._recurrent_gates = np.ascontiguousarray(recurrent)
             self._recurrent_columns = np.ascontiguousarray(recurrent.transpose(0, 2, 1))
             entering = (weights["decoder.rnn.weight_ih"] * halves).reshape(shape)
             self._input_columns = np.ascontiguousarray(entering.transpose(0, 2, 1))
             self._gate_bias = (weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]) * halves[:, 0]
-            self._output = weights["decoder.decoder.2.weight"].reshape(_HIDDEN)
+            self._output = weights["decoder.decoder.2.weight"].reshape(HIDDEN)
             self._output_bias = weights["decoder.decoder.2.bias"].reshape(())
         except (LookupError, ValueError) as mismatch:
             raise ValueError("not the Silero network for 16 kHz that this version reads") from mismatch
@@ -90,31 +91,34 @@ class SileroNetwork:
         return self._spoken(hidden), after
 
     def joint_probabilities(
-        self, windows: Floats, streams_at: Sequence[int], states: SileroState
+        self, windows: Floats, counts: NDArray[np.integer[Any]], states: SileroState
     ) -> tuple[Floats, SileroState]:
         """The same for several streams, stepped together: ``(k, 64 + 512)`` -> ``(k,)``, and the states after them.
 
-        ``windows``: the first of every stream, then the second of every stream that has one, and so on; streams with more
-        windows stand before those with fewer. ``streams_at``: how many streams have a first window, a second one, ... (they
-        add up to k). ``states``: one row per stream, shape ``(streams, 128)``.
+        ``windows``: all of the first stream, then all of the second, and so on. ``counts``: how many each has, at least one
+        (they add up to k). ``states``: one row per stream, shape ``(streams, 128)``.
         """
         gates = self._gates(windows)
-        hidden, cell = states.hidden.copy(), states.cell.copy()
-        history = np.empty((len(gates), _HIDDEN), np.float32)
-        begin = 0
-        for count in streams_at:
+        order = np.argsort(-counts, kind="stable")  # so that each step takes the first few
+        firsts = (np.cumsum(counts) - counts)[order]
+        hidden, cell = states.hidden[order], states.cell[order]
+        history = np.empty((len(gates), HIDDEN), np.float32)
+        for step in range(int(counts.max())):
+            count = int((counts > step).sum())
+            rows = firsts[:count] + step
             gate = _gate_product(hidden[:count], self._recurrent_columns)
-            gate += gates[begin : begin + count]
+            gate += gates[rows]
             let_in, keep, candidate, let_out = _opened(gate)
             cell[:count] = keep * cell[:count] + let_in * candidate
             hidden[:count] = let_out * np.tanh(cell[:count])
-            history[begin : begin + count] = hidden[:count]
-            begin += count
-        return self._spoken(history), SileroState(hidden, cell)
+            history[rows] = hidden[:count]
+        after = SileroState(np.empty_like(hidden), np.empty_like(cell))
+        after.hidden[order], after.cell[order] = hidden, cell
+        return self._spoken(history), after
 
     def _gates(self, windows: Floats) -> Floats:
         """What each window adds to the gates, ``(k, 576)`` -> ``(k, 512)``."""
-        gates = np.empty((len(windows), 4 * _HIDDEN), np.float32)
+        gates = np.empty((len(windows), 4 * HIDDEN), np.float32)
         for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
             features = self._encode(windows[begin : begin + _WINDOWS_AT_ONCE])
             gates[begin : begin + len(features)] = _gate_product(features, self._input_columns)
@@ -159,7 +163,7 @@ class SileroNetwork:
     def _remember(self, gates: Floats, state: SileroState) -> tuple[Floats, SileroState]:
         """Step the LSTM: gate inputs ``(k, 512)`` -> hidden values after each window ``(k, 128)``."""
         hidden, cell = state.hidden, state.cell
-        history = np.empty((len(gates), _HIDDEN), np.float32)
+        history = np.empty((len(gates), HIDDEN), np.float32)
         for step, inputs in enumerate(gates):
             gate = np.matmul(self._recurrent_gates, hidden).reshape(-1)
             gate += inputs
@@ -173,10 +177,10 @@ class SileroNetwork:
 def _opened(gate: Floats) -> Floats:
     """Activate gates in place, ``(4 * 128,)`` or ``(n, 4 * 128)``; returns them with the four kinds first."""
     np.tanh(gate, out=gate)
-    for sigmoid in (gate[..., : 2 * _HIDDEN], gate[..., 3 * _HIDDEN :]):
+    for sigmoid in (gate[..., : 2 * HIDDEN], gate[..., 3 * HIDDEN :]):
         sigmoid += 1
         sigmoid *= 0.5
-    return np.moveaxis(gate.reshape(*gate.shape[:-1], 4, _HIDDEN), -2, 0)
+    return np.moveaxis(gate.reshape(*gate.shape[:-1], 4, HIDDEN), -2, 0)
 
 
 def _row_product(rows: Floats, matrix: Floats, step: int) -> Floats:
@@ -194,7 +198,7 @@ def _row_product(rows: Floats, matrix: Floats, step: int) -> Floats:
 
 def _gate_product(rows: Floats, columns: Floats) -> Floats:
     """Rows ``(n, 128)`` times matrices of a few columns ``(8, 128, 64)`` -> ``(n, 512)``."""
-    out = np.empty((len(rows), 4 * _HIDDEN), np.float32)
+    out = np.empty((len(rows), 4 * HIDDEN), np.float32)
     for begin in range(0, len(rows), _GATE_ROWS):
         group = rows[begin : begin + _GATE_ROWS]
         blocks = out[begin : begin + len(group)].reshape(len(group), _GATE_BLOCKS, -1)

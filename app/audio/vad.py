@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,11 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audio.silero import CONTEXT_SAMPLES, WINDOW_SAMPLES, SileroNetwork, SileroState
+from app.audio.silero_process import Rated, SileroProcess, rated_together
 from app.domain.audio import Pcm16k
 from app.domain.ports import Vad, VadStream
 
 _WINDOWS_AT_ONCE = 512
 """Bounds the memory of a long piece to a few megabytes."""
+
+
+_PIECES_ELSEWHERE = 8
+"""Pieces in one round from which on another process rates them. The way there and back takes as long as five pieces do here
+(0.3 ms), and rounds of eight come when some eighty streams talk."""
+
+_NOTHING = np.empty(0, np.float32)
 
 
 def load_vad() -> Vad:
@@ -45,6 +53,7 @@ class SileroVad:
 
     def __init__(self, network: SileroNetwork) -> None:
         self._network = network
+        self._elsewhere = SileroProcess()
 
     def stream(self) -> VadStream:
         return _SileroStream(self._network)
@@ -52,7 +61,42 @@ class SileroVad:
     def feed_all(self, pieces: Sequence[tuple[VadStream, Pcm16k]]) -> list[NDArray[np.float32]]:
         if len(pieces) < 2 or not all(isinstance(stream, _SileroStream) for stream, _ in pieces):
             return [stream.feed(pcm) for stream, pcm in pieces]
-        return _fed_together(self._network, [(stream, pcm) for stream, pcm in pieces if isinstance(stream, _SileroStream)])
+        round_ = _Round(pieces)
+        return round_.answers(rated_together(self._network, round_.windows, round_.states) if round_.windows else ([], []))
+
+    def feed_elsewhere(
+        self, pieces: Sequence[tuple[VadStream, Pcm16k]], tell: Callable[[list[NDArray[np.float32]] | Exception], None]
+    ) -> bool:
+        """Rate many pieces in a process of its own while the event loop goes on; ``tell`` is called with what ``feed_all``
+        would return. False: nothing was done, for it pays only when many streams talk at the same time.
+        """
+        most = sum(len(pcm) for _, pcm in pieces) // WINDOW_SAMPLES + len(pieces)
+        if len(pieces) < _PIECES_ELSEWHERE or not self._elsewhere.takes(len(pieces), most):
+            return False
+        round_ = _Round(pieces)
+
+        def answered(rated: Rated | None) -> None:
+            try:
+                answers = round_.answers(rated or rated_together(self._network, round_.windows, round_.states))
+            except Exception as error:  # noqa: BLE001 - nobody else would tell those who wait
+                tell(error)
+                return
+            tell(answers)
+
+        if round_.windows:
+            self._elsewhere.rate(round_.windows, round_.states, answered)
+        else:
+            tell(round_.answers(([], [])))
+        return True
+
+    @property
+    def process_id(self) -> int | None:
+        """The process that rates elsewhere; None while there is none."""
+        return self._elsewhere.process_id
+
+    def close(self) -> None:
+        """End that process. Without this it ends when its parent does."""
+        self._elsewhere.close()
 
     def score(self, pcm: Pcm16k) -> NDArray[np.float32]:
         return self.stream().feed(_padded(pcm))
@@ -84,28 +128,28 @@ class _SileroStream:
         return windows
 
 
-def _fed_together(network: SileroNetwork, pieces: Sequence[tuple[_SileroStream, Pcm16k]]) -> list[NDArray[np.float32]]:
-    """Step all streams at the same time, those with the most windows first: so each step takes the first few of them."""
-    windows = [stream.windows(pcm) for stream, pcm in pieces]
-    counts = np.array([len(found) for found in windows])
-    order = [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
-    streams_at = [int((counts > step).sum()) for step in range(int(counts.max()))]
-    if not order:
-        return [np.empty(0, np.float32) for _ in pieces]
-    starts = np.concatenate([[0], np.cumsum(streams_at)])
-    rows = [starts[: counts[index]] + rank for rank, index in enumerate(order)]  # where each stream's windows stand
-    together = np.empty((int(counts.sum()), windows[0].shape[1]), np.float32)
-    for index, places in zip(order, rows, strict=True):
-        together[places] = windows[index]
-    states = [pieces[index][0].state for index in order]
-    before = SileroState(np.stack([state.hidden for state in states]), np.stack([state.cell for state in states]))
-    rated, after = network.joint_probabilities(together, streams_at, before)
-    probabilities = [np.empty(0, np.float32) for _ in pieces]
-    for rank, (index, places) in enumerate(zip(order, rows, strict=True)):
-        probabilities[index] = rated[places]
-        # copies, or each stream would keep the rows of all
-        pieces[index][0].state = SileroState(after.hidden[rank].copy(), after.cell[rank].copy())
-    return probabilities
+class _Round:
+    """Pieces of several streams: the windows they complete, and where the answers belong."""
+
+    def __init__(self, pieces: Sequence[tuple[VadStream, Pcm16k]]) -> None:
+        self._count = len(pieces)
+        self._heard: list[tuple[int, _SileroStream]] = []
+        self.windows: list[NDArray[np.float32]] = []
+        self.states: list[SileroState] = []
+        for index, (stream, pcm) in enumerate(pieces):
+            assert isinstance(stream, _SileroStream)  # noqa: S101 - the callers see to it
+            found = stream.windows(pcm)
+            if len(found):
+                self._heard.append((index, stream))
+                self.windows.append(found)
+                self.states.append(stream.state)
+
+    def answers(self, rated: Rated) -> list[NDArray[np.float32]]:
+        """Move the streams on; what each piece is answered with."""
+        answers = [_NOTHING] * self._count
+        for (index, stream), probabilities, state in zip(self._heard, *rated, strict=True):
+            answers[index], stream.state = probabilities, state
+        return answers
 
 
 class EnergyVad:

@@ -11,6 +11,8 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,17 @@ Tell = Callable[[list[Probabilities] | Exception], None]
 """Who is told what came of pieces. Must not raise."""
 
 
+@runtime_checkable
+class DistantVad(Vad, Protocol):
+    """A detector that can rate many pieces elsewhere while the event loop goes on.
+
+    True: ``tell`` is called once with what ``feed_all`` would return or raise, perhaps before this returns; no other pieces
+    may come until then. False: nothing was done.
+    """
+
+    def feed_elsewhere(self, pieces: Sequence[Piece], tell: Tell) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     pieces: Sequence[Piece]
@@ -41,6 +54,9 @@ class JointVad:
 
     def __init__(self, vad: Vad, gather_s: float = GATHER_S) -> None:
         self._vad = vad
+        self._distant_vad = vad if isinstance(vad, DistantVad) else None
+        self._is_elsewhere = False
+        self._takes_no_more = False
         self._gather_s = gather_s
         self._waiting: deque[_Waiting] = deque()
         self._next: asyncio.Handle | None = None
@@ -74,13 +90,13 @@ class JointVad:
         """The same for those who cannot wait: ``tell`` is called once, in a later turn of the event loop."""
         loop = self._loop = self._loop or asyncio.get_running_loop()
         self._waiting.append(_Waiting(pieces, tell))
-        if at_once or loop.time() >= self._not_before:
-            self._run_soon(loop)
-        elif self._next is None:
-            self._next = loop.call_at(self._not_before, self._run)
+        self._run_in_time(loop, at_once=at_once)
 
-    def _run_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._next_is_soon:
+    def _run_in_time(self, loop: asyncio.AbstractEventLoop, *, at_once: bool) -> None:
+        if self._next_is_soon or self._is_elsewhere:
+            return
+        if not at_once and loop.time() < self._not_before:
+            self._next = self._next or loop.call_at(self._not_before, self._run)
             return
         if self._next is not None:
             self._next.cancel()
@@ -90,20 +106,24 @@ class JointVad:
     def _run(self) -> None:
         self._next, self._next_is_soon = None, False
         taken = self._taken()
+        pieces = [piece for waiting in taken for piece in waiting.pieces]
         if self._loop is not None:
             self._not_before = self._loop.time() + self._gather_s
-            if self._waiting:
-                self._run_soon(self._loop)
+        self._is_elsewhere = True
         try:
-            rated = self._vad.feed_all([piece for waiting in taken for piece in waiting.pieces])
+            if self._distant_vad is None or not self._distant_vad.feed_elsewhere(pieces, partial(self._tell_all, taken)):
+                self._tell_all(taken, self._vad.feed_all(pieces))
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, or would wait for ever
-            for waiting in taken:
-                waiting.tell(error)
-            return
+            self._tell_all(taken, error)
+
+    def _tell_all(self, taken: Sequence[_Waiting], rated: list[Probabilities] | Exception) -> None:
+        self._is_elsewhere = False
+        if self._loop is not None and self._waiting:
+            self._run_in_time(self._loop, at_once=self._takes_no_more)
         begin = 0
         for waiting in taken:
             end = begin + len(waiting.pieces)
-            waiting.tell(rated[begin:end])
+            waiting.tell(rated if isinstance(rated, Exception) else rated[begin:end])
             begin = end
 
     def _taken(self) -> list[_Waiting]:
@@ -113,4 +133,5 @@ class JointVad:
             waiting = self._waiting.popleft()
             samples += sum(len(pcm) for _, pcm in waiting.pieces)
             taken.append(waiting)
+        self._takes_no_more = bool(self._waiting)
         return taken

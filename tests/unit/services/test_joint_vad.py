@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.domain.audio import Pcm16k
 from app.domain.ports import VadStream
 from app.engines.scripted import ScriptedVad
-from app.services.joint_vad import GATHER_S, ROUND_SAMPLES, JointVad
+from app.services.joint_vad import GATHER_S, ROUND_SAMPLES, JointVad, Tell
 from tests.support.live_shell import run_virtually, settle
 
 
@@ -130,6 +130,63 @@ def test_a_failure_reaches_all_who_wait_and_ends_with_them() -> None:
             *(joint.feed([(joint.stream(), windows(1))]) for _ in range(2)), return_exceptions=True
         )
         assert [str(answer) for answer in answers] == ["broken", "broken"]
+        vad.failure = None
+        assert len((await joint.feed([(joint.stream(), windows(2))]))[0]) == 2
+
+    run_virtually(main)
+
+
+class Elsewhere(Rounds):
+    """Fulfils ``DistantVad``: rounds of two pieces or more are kept until ``answer``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[tuple[Sequence[tuple[VadStream, Pcm16k]], Tell]] = []
+
+    def feed_elsewhere(self, pieces: Sequence[tuple[VadStream, Pcm16k]], tell: Tell) -> bool:
+        if len(pieces) > 1:
+            self.kept.append((pieces, tell))
+        return len(pieces) > 1
+
+    def answer(self) -> None:
+        pieces, tell = self.kept.pop(0)
+        try:
+            tell(self.feed_all(pieces))
+        except RuntimeError as error:
+            tell(error)
+
+
+def test_while_a_round_is_elsewhere_what_comes_waits_and_goes_together() -> None:
+    async def main() -> None:
+        vad = Elsewhere()
+        joint = JointVad(vad)
+        feed = [asyncio.ensure_future(joint.feed([(joint.stream(), windows(count))])) for count in (1, 2)]
+        await settle()
+        assert len(vad.kept) == 1
+        feed += [asyncio.ensure_future(joint.feed([(joint.stream(), windows(count))])) for count in (3, 4)]
+        feed.append(asyncio.ensure_future(joint.feed([(joint.stream(), windows(5))], at_once=True)))
+        await asyncio.sleep(1.0)
+        assert [task.done() for task in feed] == [False] * 5
+        vad.answer()
+        await settle()
+        assert [task.done() for task in feed] == [True, True, False, False, False]
+        vad.answer()
+        assert [len((await task)[0]) for task in feed] == [1, 2, 3, 4, 5]
+        assert [streams for _, streams in vad.rounds] == [2, 3]
+        assert [len(answer) for answer in await joint.feed([(joint.stream(), windows(6))])] == [6]
+
+    run_virtually(main)
+
+
+def test_a_failure_elsewhere_reaches_all_who_wait_and_ends_with_them() -> None:
+    async def main() -> None:
+        vad = Elsewhere()
+        vad.failure = RuntimeError("broken")
+        joint = JointVad(vad)
+        feed = [asyncio.ensure_future(joint.feed([(joint.stream(), windows(1))])) for _ in range(2)]
+        await settle()
+        vad.answer()
+        assert [str(answer) for answer in await asyncio.gather(*feed, return_exceptions=True)] == ["broken", "broken"]
         vad.failure = None
         assert len((await joint.feed([(joint.stream(), windows(2))]))[0]) == 2
 
