@@ -9,8 +9,7 @@ and even with two seconds of warm-up some probabilities were wrong by 0.4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +39,7 @@ _WINDOWS_AT_ONCE = 32
 """Bounds the memory of a long piece, and keeps what a group needs inside the cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class SileroState:
+class SileroState(NamedTuple):
     """What the LSTM remembers: hidden and cell values, shape ``(128,)`` each; a row per stream where several go together."""
 
     hidden: Floats

@@ -136,8 +136,7 @@ class SileroProcess:
         elif _COUNT.unpack(message)[0] == _READY:
             self._is_ready = True
         elif self._tell is not None:
-            rated, after = self._shared.answer(self._counts)
-            self._finish((rated, _parted(after)))
+            self._finish(self._shared.answer(self._counts))
 
     def _fail(self) -> None:
         self.has_failed = True
@@ -180,12 +179,14 @@ class _Shared:
         arrays.states[0, :streams] = states.hidden
         arrays.states[1, :streams] = states.cell
 
-    def answer(self, counts: Sequence[int]) -> tuple[list[Floats], SileroState]:
+    def answer(self, counts: Sequence[int]) -> Rated:
         arrays, streams = self._arrays, len(counts)
         rated = arrays.probabilities[: sum(counts)].copy()
         ends = np.cumsum(counts).tolist()
-        hidden, cell = arrays.states[:, :streams]
-        return [rated[end - count : end] for end, count in zip(ends, counts, strict=True)], SileroState(hidden, cell)
+        hidden, cell = arrays.states[:, :streams].copy()
+        return [rated[end - count : end] for end, count in zip(ends, counts, strict=True)], _parted(
+            SileroState(hidden, cell)
+        )
 
     def rate(self, network: SileroNetwork, streams: int) -> None:
         """What the process does."""
@@ -205,8 +206,8 @@ def _joined(states: Sequence[SileroState]) -> SileroState:
 
 
 def _parted(states: SileroState) -> list[SileroState]:
-    """Copies, or each stream would keep the rows of all."""
-    return [SileroState(hidden.copy(), cell.copy()) for hidden, cell in zip(states.hidden, states.cell, strict=True)]
+    """Rows, not copies of them: a stream that falls silent keeps a round, a kilobyte for each that was in it."""
+    return list(map(SileroState, states.hidden, states.cell))
 
 
 def main() -> None:

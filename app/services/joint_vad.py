@@ -10,9 +10,8 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +42,7 @@ class DistantVad(Vad, Protocol):
     def feed_elsewhere(self, pieces: Sequence[Piece], tell: Tell) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
+class _Waiting(NamedTuple):
     pieces: Sequence[Piece]
     tell: Tell
 
