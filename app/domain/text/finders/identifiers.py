@@ -77,7 +77,7 @@ def find_codes(speech: Speech) -> Iterator[Finding]:
         start = index + 1
         while start < min(len(speech), index + 5) and speech.texts[start] in _CODE_LINKS:
             start += 1
-        if start < max(reached, index + 1) or speech.text(start) == "a":
+        if start < max(reached, index + 1) or (speech.text(start) == "a" and len(speech.text(start + 1)) > 1):
             continue
         end, code = read_code(speech, start)
         if len(code) < _SHORTEST_CODE or code.isdecimal() or code.isalpha():

@@ -154,6 +154,9 @@ def _spoken(texts: Sequence[str], pauses: Sequence[bool], language: str) -> Iter
                 yield Number(start + offset, start + offset + 1, digit)
             continue
         number = Number(start, end, written, ordinal=found.is_ordinal)
+        if language == "en" and found.is_ordinal and written.endswith("s"):
+            # "two thirds": parts of a whole
+            continue
         previous = _in_english(number, texts) if language == "en" else number
         yield previous
 

@@ -37,6 +37,7 @@ IBAN = "d e eight nine three seven zero four zero zero four four zero five three
         ("medicare number one e g four t e five", "HEALTHCARE_NUMBER", "medicare number 1EG4TE5"),
         ("license plate is seven a b c one two three", "VEHICLE_ID", "license plate is 7ABC123"),
         ("tracking number is one z five seven a two b", "NUMERICAL_PII", "tracking number is 1Z57A2B"),
+        ("your confirmation code is A B 1 2 C D", "NUMERICAL_PII", "your confirmation code is AB12CD"),
         ("my pin is four four two one", "NUMERICAL_PII", "my pin is 4421"),
         ("my password is hunter2", "PASSWORD", "my password is hunter2"),
         ("zip code nine oh two one oh", "LOCATION_ZIP", "zip code 90210"),

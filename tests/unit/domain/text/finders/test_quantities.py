@@ -65,6 +65,7 @@ def test_plain_numbers_are_written_in_digits(spoken: str, written: str) -> None:
         "number one",
         "1,234 people",
         "half a million",
+        "two thirds of them",
     ],
 )
 def test_small_and_vague_numbers_stay_words(text: str) -> None:
