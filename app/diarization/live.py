@@ -51,6 +51,16 @@ class BasicLiveSpeakers:
         self._same_as: list[int] = []  # the label that speaks for each label; itself unless two turned out to be one voice
         self._last = 0
 
+    @property
+    def waiting_windows(self) -> int:
+        """Windows kept because no final has covered them."""
+        return len(self._windows)
+
+    @property
+    def known_voices(self) -> int:
+        """Voices heard so far."""
+        return len(self._counts)
+
     def feed(self, pcm: Pcm16k, probabilities: NDArray[np.float32]) -> None:
         self._keep(self._feed.feed(pcm, probabilities))
 
