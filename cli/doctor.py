@@ -17,6 +17,7 @@ from rich.console import Console
 from app.audio.vad import load_vad
 from app.engines.cpu import cpu_problem, plan_workers, usable_cores
 from app.engines.gpu import probe_gpu_backends
+from app.engines.logits_probe import probe_key_terms
 from app.settings import Settings
 from app.storage.database import DatabaseUnusable
 from app.wiring import build_accounts, build_catalog
@@ -45,11 +46,14 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check processor, threads, memory, models, database, voice detection, GPU and port. Exit code 1: cannot run."""
+    """Check processor, threads, memory, models, database, voice detection, GPU, key terms and port.
+
+    Exit code 1: cannot run.
+    """
     with plain_failures():
         settings = Settings()
     checks: list[Callable[[Settings], Finding]] = [
-        _processor, _threads, _memory, _models, _database, _voice_detection, _gpu, _port,
+        _processor, _threads, _memory, _models, _database, _voice_detection, _gpu, _key_terms, _port,
     ]  # fmt: skip
     findings = [check(settings) for check in checks]
     if as_json:
@@ -147,6 +151,13 @@ def _gpu(settings: Settings) -> Finding:
         return Finding("gpu", Outcome.OK, f"the engine build has {', '.join(backends)}")
     remedy = "For a GPU, build pywhispercpp for it: docs/operations.md." if settings.gpu else ""
     return Finding("gpu", Outcome.OK, "none in this engine build; the processor does the work", remedy)
+
+
+def _key_terms(_: Settings) -> Finding:
+    if probe_key_terms():
+        return Finding("key terms", Outcome.OK, "the engine favours the words of keyterm and keywords")
+    remedy = "Install the version of pywhispercpp that the server was made for; all else works without."
+    return Finding("key terms", Outcome.WARNING, "this engine build cannot favour words", remedy)
 
 
 def _port(settings: Settings) -> Finding:

@@ -19,9 +19,10 @@ from app.dialects.deepgram_rest import RequestFacts, render_response
 from app.dialects.subtitles import render_srt, render_text, render_vtt
 from app.domain.errors import SttError
 from app.domain.languages import whisper_language
-from app.domain.options import TextOptions, TranscribeOptions
+from app.domain.options import Keyterm, TextOptions, TranscribeOptions
 from app.domain.text.cues import CueLimits
 from app.domain.transcript import Transcript
+from app.domain.vocabulary import check_keyterms, strongest
 from app.services.bundle import Services
 from app.settings import Settings
 from app.telemetry import configure_logging
@@ -63,6 +64,7 @@ def transcribe(
     language: Annotated[str, typer.Option(help="Language code, or `auto` to detect it.")] = "en",
     translate: Annotated[bool, typer.Option(help="Translate into English.")] = False,
     multichannel: Annotated[bool, typer.Option(help="Transcribe each channel apart.")] = False,
+    keyterm: Annotated[list[str] | None, typer.Option(help="Word or phrase to favour; may be repeated.")] = None,
     caption_line_length: CaptionLineLength = DEFAULTS.line_length,
     caption_lines: CaptionLines = DEFAULTS.lines,
     caption_duration: CaptionDuration = DEFAULTS.duration_s,
@@ -70,14 +72,21 @@ def transcribe(
     """Transcribe recordings without a server."""
     render = Rendering(output, CueLimits(caption_line_length, caption_lines, caption_duration))
     with plain_failures():
-        failures = _transcribe(files, render, model, language, translate, multichannel)
+        failures = _transcribe(files, render, model, language, translate, multichannel, tuple(keyterm or ()))
     if failures:
         raise typer.Exit(1)
 
 
 def _transcribe(
-    files: list[Path], output: Rendering, model: str | None, language: str, translate: bool, multichannel: bool
+    files: list[Path],
+    output: Rendering,
+    model: str | None,
+    language: str,
+    translate: bool,
+    multichannel: bool,
+    keyterms: tuple[str, ...],
 ) -> int:
+    check_keyterms(keyterms)
     console = Console(stderr=True)
     settings = Settings()
     configure_logging("warning", settings.log_format)
@@ -92,6 +101,7 @@ def _transcribe(
         language="en" if detect else whisper_language(language),
         detect_language=detect,
         translate=translate,
+        keyterms=strongest(Keyterm(term) for term in keyterms),
         multichannel=multichannel,
         text=TextOptions(punctuate=True, paragraphs=True, utterances=True, filler_words=True),
     )

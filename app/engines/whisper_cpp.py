@@ -85,8 +85,7 @@ class WhisperCppEngine:
             longest=binding.whisper_model_n_text_ctx(context),
             banned=binding.whisper_token_not(context),
         )
-        greedy = binding.whisper_sampling_strategy.WHISPER_SAMPLING_GREEDY
-        hook = LogitsHook.find(binding, binding.whisper_full_default_params(greedy), space)
+        hook = find_hook(space)
         token_bytes = partial(binding.whisper_token_to_bytes, context)
         return None if hook is None else TermLifting(binding, hook, token_bytes, self._end_of_text)
 
@@ -260,6 +259,12 @@ class WhisperCppEngine:
 def system_info() -> str:
     """The library's own line about its build: backends and CPU features."""
     return str(binding.whisper_print_system_info())
+
+
+def find_hook(space: TokenSpace) -> LogitsHook | None:
+    """The way to favour terms with the installed binding, or None; needs no model."""
+    greedy = binding.whisper_sampling_strategy.WHISPER_SAMPLING_GREEDY
+    return LogitsHook.find(binding, binding.whisper_full_default_params(greedy), space)
 
 
 def _padded(pcm: Pcm16k) -> Pcm16k:

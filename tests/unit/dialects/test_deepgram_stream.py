@@ -236,7 +236,7 @@ class TestOtherMessages:
         message = rendered(ConfigureReply(Configure(), failure))
         assert list(message) == ["type", "request_id", "code", "description"]
         assert message["type"] == "ConfigureFailure"
-        assert message["code"] in {"CONFIGURE_KEYTERMS_NOT_SUPPORTED", "CONFIGURE_INTERNAL_ERROR"}
+        assert message["code"] in {"CONFIGURE_KEYTERMS_NOT_SUPPORTED", "CONFIGURE_KEYTERM_LIMIT_EXCEEDED"}
 
     @pytest.mark.parametrize("event", [SegmentLost(0, 0, 1), Closed(1000)])
     def test_what_is_not_for_clients_is_not_sent(self, event: StreamEvent) -> None:
