@@ -34,8 +34,8 @@ _UNFINISHED = tuple(state.value for state in JobState if state not in FINISHED)
 _FORGOTTEN: dict[str, Any] = {"request": "", "audio_url": "", "audio_bytes": 0}
 _NO_OUTCOME: dict[str, Any] = {"outcome_body": None, "outcome_type": None, "outcome_problem": None}
 _FREE: dict[str, Any] = {"worker": None, "lease_ends": None}
-_OUTCOMES = (JobRow.outcome_body, JobRow.outcome_type, JobRow.outcome_problem)
-_FACTS = tuple(column for column in JobRow.__table__.columns if not column.name.startswith("outcome_"))
+_ALL = tuple(JobRow.__table__.columns)
+_FACTS = tuple(column for column in _ALL if not column.name.startswith("outcome_"))
 
 
 class SqlJobStore:
@@ -158,7 +158,7 @@ class SqlJobStore:
                 return None
             mine = {"worker": worker, "lease_ends": until}
             connection.execute(update(JobRow).where(JobRow.job_id == job_id).values({**taken, **mine}))
-            return _job(connection.execute(select(*_FACTS, *_OUTCOMES).where(JobRow.job_id == job_id)).one())
+            return _job(connection.execute(select(*_ALL).where(JobRow.job_id == job_id)).one())
 
     def _change(self, change: Update) -> bool:
         with self._writing() as connection:
