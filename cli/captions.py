@@ -96,7 +96,7 @@ def _words(message: Message) -> list[Word]:
 def _word(word: dict[str, Any]) -> Word:
     speaker, language = word.get("speaker"), word.get("language")
     return Word(
-        text=printable(str(word.get("punctuated_word", word["word"]))),
+        text="\n".join(map(printable, str(word.get("punctuated_word", word["word"])).split("\n"))),  # dictated line ends
         start_s=float(word["start"]),
         end_s=float(word["end"]),
         confidence=float(word.get("confidence", 0.0)),

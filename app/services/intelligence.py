@@ -35,8 +35,12 @@ SHORT_WORDS = 50
 TRIES = 2
 """Questions for one answer: of a small model's answers some are unusable, and rarely two in a row."""
 
+MAX_AT_ONCE = 16
+"""Recordings analysed at a time: each keeps its permit meanwhile, and a slow model must not take those of all others."""
+
 NOT_CONFIGURED = "No language model is configured on this server; nothing was analysed."
 NOT_DONE = "Nothing was analysed: the language model failed; {reason}."
+_BUSY = "it has too many recordings to analyse"
 _TOO_SLOW = "it took too long"
 _UNUSABLE = "its answer could not be used"
 
@@ -78,6 +82,7 @@ class Analyst:
     def __init__(self, chat: ChatModel | None, timeout_s: float) -> None:
         self._chat = chat
         self._timeout_s = timeout_s
+        self._under_way = 0
 
     async def analyse(self, transcript: Transcript, options: IntelligenceOptions) -> Transcript:
         """The transcript with what was found in it, and a warning for each wish that came to nothing."""
@@ -86,11 +91,18 @@ class Analyst:
         if self._chat is None:
             missing = [RequestWarning(item.parameter, "unsupported_parameter", NOT_CONFIGURED) for item in options.asked]
             return replace(transcript, warnings=(*transcript.warnings, *missing))
+        if self._under_way >= MAX_AT_ONCE:
+            return _finished(transcript, options, dict.fromkeys(Feature, _BUSY))
+        self._under_way += 1
+        try:
+            return await self._study(self._chat, transcript, options)
+        finally:
+            self._under_way -= 1
+
+    async def _study(self, chat: ChatModel, transcript: Transcript, options: IntelligenceOptions) -> Transcript:
         study = _Study(transcript, options)
         work = {
-            asyncio.create_task(run(study, _Tally(self._chat))): features
-            for features, run in _WORK
-            if options.wants(*features)
+            asyncio.create_task(run(study, _Tally(chat))): features for features, run in _WORK if options.wants(*features)
         }
         try:
             await asyncio.wait(work, timeout=self._timeout_s)
@@ -98,7 +110,11 @@ class Analyst:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-        return _finished(transcript, options, work)
+        outcomes: dict[Feature, _Outcome | str] = {}
+        for task, features in work.items():
+            outcome = _failure(task) or task.result()
+            outcomes |= dict.fromkeys(features, outcome)
+        return _finished(transcript, options, outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,26 +199,20 @@ _WORK: tuple[tuple[tuple[Feature, ...], Callable[[_Study, _Tally], Coroutine[Any
 
 
 def _finished(
-    transcript: Transcript,
-    options: IntelligenceOptions,
-    work: Mapping[asyncio.Task[_Outcome], tuple[Feature, ...]],
+    transcript: Transcript, options: IntelligenceOptions, outcomes: Mapping[Feature, _Outcome | str]
 ) -> Transcript:
+    """``outcomes`` has a reason, in words for the client, for each feature that has no result."""
     fields: dict[str, Any] = {}
     uses: list[tuple[Feature, ModelUse]] = []
     warnings = list(transcript.warnings)
-    for task, features in work.items():
-        reason = _failure(task)
-        if reason is None:
-            fields |= task.result().fields
-            uses += [(feature, task.result().use) for feature in features if options.wants(feature)]
-            continue
-        fields["summary_failed"] = fields.get("summary_failed", False) or Feature.SUMMARY in features
-        message = NOT_DONE.format(reason=reason)
-        warnings += [
-            RequestWarning(item.parameter, "processing_failed", message)
-            for item in options.asked
-            if item.feature in features
-        ]
+    for item in options.asked:
+        outcome = outcomes[item.feature]
+        if isinstance(outcome, str):
+            warnings.append(RequestWarning(item.parameter, "processing_failed", NOT_DONE.format(reason=outcome)))
+            fields |= {"summary_failed": True} if item.feature is Feature.SUMMARY else {}
+        else:
+            fields |= outcome.fields
+            uses.append((item.feature, outcome.use))
     channels = transcript.channels
     if "sentiments" in fields:
         channels = tuple(rate_words(channel, index, fields["sentiments"]) for index, channel in enumerate(channels))

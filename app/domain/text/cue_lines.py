@@ -21,7 +21,8 @@ _LINE_COST = 64
 class Piece:
     """Text that no line end divides, without white space, and its seconds: a share of its word's where that has several.
 
-    ``space`` stands before it unless it begins a line. ``ends_line``: the speaker dictated a line end after it.
+    ``space`` stands before it unless it begins a line. ``ends_line``: the speaker dictated a line end after it. ``width``:
+    columns without the space, at least 1. Width and ends are kept because dividing asks for them some twenty times.
     """
 
     text: str
@@ -29,12 +30,10 @@ class Piece:
     end_s: float
     speaker: int | None
     space: str
-    ends_line: bool = False
-
-    @property
-    def width(self) -> int:
-        """Columns without the space before it, at least 1."""
-        return max(1, columns(self.text))
+    width: int
+    ends_line: bool
+    ends_clause: bool
+    ends_sentence: bool
 
 
 def columns(text: str) -> int:
@@ -62,7 +61,19 @@ def pieces(words: Sequence[Word], language: str, line_length: int) -> list[Piece
             start_s = word.start_s + length_s * passed / total
             passed += len(text)
             end_s = word.start_s + length_s * passed / total
-            found.append(Piece(text, start_s, end_s, word.speaker, space, ends_line))
+            found.append(
+                Piece(
+                    text=text,
+                    start_s=start_s,
+                    end_s=end_s,
+                    speaker=word.speaker,
+                    space=space,
+                    width=max(1, columns(text)),
+                    ends_line=ends_line,
+                    ends_clause=text.endswith(_CLAUSE_ENDS),
+                    ends_sentence=ends_sentence(text),
+                )
+            )
     return found
 
 
@@ -84,7 +95,7 @@ def break_lines(cue: Sequence[Piece], line_length: int) -> tuple[str, ...]:
                 if width > line_length and start < end - 1:
                     break
                 cost = best[line - 1][start][0] + width * width
-                if end < len(cue) and not (ends_clause(cue[end - 1].text) or ends_sentence(cue[end - 1].text)):
+                if end < len(cue) and not (cue[end - 1].ends_clause or cue[end - 1].ends_sentence):
                     cost += _LINE_COST
                 if cost < best[line][end][0]:
                     best[line][end] = (cost, start)
@@ -120,11 +131,6 @@ class LineFill:
         else:
             self.lines += 1
             self._width = piece.width
-
-
-def ends_clause(text: str) -> bool:
-    """Whether a displayed word closes a part of a sentence."""
-    return text.endswith(_CLAUSE_ENDS)
 
 
 def _joined(line: Sequence[Piece]) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.domain.text.cue_lines import LineFill, Piece, break_lines, ends_clause, pieces
-from app.domain.text.forms import ends_sentence
+from app.domain.text.cue_lines import LineFill, Piece, break_lines, pieces
 from app.domain.transcript import Word
 
 GAP_S = 0.8
@@ -131,7 +130,7 @@ def _candidates(run: _Run, begin: int, limits: CueLimits) -> Iterator[tuple[int,
         fill.add(piece)
         width += piece.width + len(piece.space)
         if index > begin:
-            inner += _INNER_SENTENCE_END if ends_sentence(parts[index - 1].text) else 0.0
+            inner += _INNER_SENTENCE_END if parts[index - 1].ends_sentence else 0.0
             if fill.lines > limits.lines or piece.end_s - parts[begin].start_s > limits.duration_s:
                 return
         next_s = parts[index + 1].start_s if index + 1 < len(parts) else run.next_s
@@ -139,8 +138,8 @@ def _candidates(run: _Run, begin: int, limits: CueLimits) -> Iterator[tuple[int,
         cost = _CUE + emptiness * emptiness + inner
         if next_s is not None and next_s - parts[begin].start_s < MIN_CUE_S:
             cost += _TOO_SHORT
-        if index + 1 < len(parts) and not ends_sentence(piece.text):
-            cost += _END_OF_CLAUSE if ends_clause(piece.text) else _END_IN_CLAUSE
+        if index + 1 < len(parts) and not piece.ends_sentence:
+            cost += _END_OF_CLAUSE if piece.ends_clause else _END_IN_CLAUSE
         yield index + 1, cost
 
 

@@ -9,7 +9,7 @@ from app.domain.intelligence.chat import ChatAnswer, ChatFailed
 from app.domain.intelligence.options import Asked, Feature, IntelligenceOptions
 from app.domain.intelligence.questions import Question
 from app.domain.transcript import Channel, Transcript
-from app.services.intelligence import NOT_CONFIGURED, Analyst
+from app.services.intelligence import MAX_AT_ONCE, NOT_CONFIGURED, Analyst
 from tests.support.transcripts import MODEL, channel, segment, talk, words
 
 ALL = IntelligenceOptions(
@@ -232,3 +232,26 @@ def test_a_lone_channel_of_another_kind_of_text_is_joined_its_way() -> None:
     done = analyse(Transcript((channel("你 好。", "zh"),), 1.0, MODEL), only(Feature.SUMMARY), Model())
     assert done.findings is not None
     assert done.findings.summary == "你好。"
+
+
+def test_a_slow_model_keeps_no_more_than_some_recordings_waiting() -> None:
+    model = Model(topics=None)
+
+    async def run() -> Transcript:
+        analyst = Analyst(model, 60.0)
+        waiting = [asyncio.ensure_future(analyst.analyse(talk(LONG), only(Feature.TOPICS))) for _ in range(MAX_AT_ONCE)]
+        while len(model.asked) < MAX_AT_ONCE:
+            await asyncio.sleep(0)
+        one_too_many = await analyst.analyse(talk(LONG), ALL)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        after = await analyst.analyse(talk(LONG), only(Feature.INTENTS))
+        assert after.warnings == ()
+        return one_too_many
+
+    done = asyncio.run(run())
+    assert [warning.parameter for warning in done.warnings] == ["summarize", "topics", "intents", "sentiment"]
+    assert all("too many" in warning.message for warning in done.warnings)
+    assert done.findings is not None
+    assert done.findings.summary_failed
