@@ -25,8 +25,8 @@ VOICE_DRIFT = 0.05
 however long it is heard. At 0.02 half of 72 synthetic conversations got a speaker too many."""
 
 SAME_VOICE = 50.0
-"""Distance up to which two voices are one. In 19 directions the same voice gives 19 on average and 36 in one of a hundred
-comparisons; there are many of them, and distinct voices of a conversation lie above 100."""
+"""Distance up to which two voices are one. In 19 directions the same voice gives at most 19 on average and 36 in one of a
+hundred comparisons; there are many of them, and distinct voices of a conversation lie above 100."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def test_sessions_do_not_know_each_other(diarizer: Diarizer) -> None:
     alone = [turns_of(diarizer, conversation(name)) for name in names]
     together: dict[str, tuple[SpeakerTurn, ...]] = {}
     threads = [
-        threading.Thread(target=lambda name=name: together.update({name: turns_of(diarizer, conversation(name), 40)}))
+        threading.Thread(target=lambda name=name: together.update({name: turns_of(diarizer, conversation(name))}))
         for name in names
     ]
     for thread in threads:
