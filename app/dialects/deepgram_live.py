@@ -18,12 +18,14 @@ from app.dialects.deepgram_options import (
 )
 from app.dialects.deepgram_parameters import PARAMETERS, Support
 from app.dialects.deepgram_query import Query
+from app.dialects.deepgram_text import redactions
 from app.dialects.deepgram_vocabulary import key_terms
 from app.domain.errors import InvalidParameter
 from app.domain.jobs import Callback
 from app.domain.languages import MULTI, whisper_language
 from app.domain.options import LiveOptions
 from app.domain.stream.options import StreamOptions
+from app.domain.text.redaction_rules import unsupported
 
 MAX_MILLISECONDS = 600_000
 
@@ -100,4 +102,5 @@ def _utterance_end(query: Query) -> float | None:
 
 def _without_effect(query: Query) -> tuple[str, ...]:
     warned = (parameter for parameter in PARAMETERS if (parameter.live or parameter.support) is Support.WARNED)
-    return tuple(parameter.name for parameter in warned if query.is_used(parameter.name))
+    partly = tuple(f"redact={name}" for name in unsupported(redactions(query)))
+    return tuple(parameter.name for parameter in warned if query.is_used(parameter.name)) + partly

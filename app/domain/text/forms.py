@@ -18,6 +18,8 @@ _CLOSING = "\"'\u201d\u2019\u00bb)]\u300f\u300d\n"
 
 def bare_form(text: str) -> str:
     """The word in lower case without punctuation at its edges; apostrophes and hyphens inside stay. May be empty."""
+    if text.isalnum():  # most words: no punctuation to look for
+        return text.lower()
     start, end = 0, len(text)
     while start < end and _is_edge_punctuation(text[start]):
         start += 1

@@ -67,12 +67,14 @@ def find_phrases(
             score_cutoff=100 * MIN_CONFIDENCE,
             dtype=np.float32,
         )
-        for row, index in zip(likeness, indices, strict=True):
-            off = abs(size - len(wanted[index]))
-            for column in np.flatnonzero(row):
-                for start in stretches.starts[column]:
-                    sure = (sums[start + size] - sums[start]) / size
-                    matches[index].append(_Match(float(row[column]) / 100 * float(sure), start, start + size, off))
+        sure = (sums[size:] - sums[:-size]) / size
+        rows, columns = np.nonzero(likeness)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            off = abs(size - len(wanted[indices[row]]))
+            alike = float(likeness[row, column]) / 100
+            matches[indices[row]] += [
+                _Match(alike * float(sure[start]), start, start + size, off) for start in stretches.starts[column]
+            ]
     return tuple(
         SearchResult(query, tuple(_hit(words, match, language, punctuated=punctuated) for match in _best(found)))
         for query, found in zip(queries, matches, strict=True)

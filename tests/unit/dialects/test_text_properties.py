@@ -146,7 +146,7 @@ SECRETS = {
 }  # fmt: skip
 AROUND = [
     "it", "is", "her", "and", "so", "well", "then", "quite", "um", "Hello", "world.", "the", "really,", "you",
-    "know", "phone", "card", "please", "thanks", "damn",
+    "know", "please", "thanks", "damn",
 ]  # fmt: skip
 
 
