@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from starlette.responses import Response
 
 from app import __version__
 from app.api.dependencies import CurrentMetrics, CurrentServices
+from app.domain.errors import Unavailable
 from app.domain.jobs import JobState
 
 router = APIRouter(tags=["system"])
@@ -48,7 +50,8 @@ async def show_metrics(metrics: CurrentMetrics, services: CurrentServices) -> Re
         metrics.workers.labels(name, "busy").set(stats.busy)
         metrics.restarts.labels(name).set(stats.restarts)
         metrics.shed.labels(name).set(stats.shed)
-    counts = await run_in_threadpool(services.jobs.counts)
-    for state in JobState:
-        metrics.jobs.labels(state.value).set(counts.get(state, 0))
+    with suppress(Unavailable):  # a database that is away is no reason to show nothing
+        counts = await run_in_threadpool(services.jobs.counts)
+        for state in JobState:
+            metrics.jobs.labels(state.value).set(counts.get(state, 0))
     return Response(metrics.render(), media_type="text/plain; version=0.0.4")

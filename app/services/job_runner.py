@@ -164,6 +164,7 @@ class JobRunner:
         try:
             outcome = await self._outcome(job, edge)
         except (Overloaded, Unavailable) as error:
+            _log.debug("job has to wait", kind=error.kind.value)
             due = self._in(max(BUSY_S, error.retry_after_s))
             await self._settle(lambda: self._store.release(self._worker, job.job_id, due))
             return

@@ -280,6 +280,13 @@ class TestDelivery:
         assert 'whisperapi_jobs{state="done"} 1.0' in shown
         assert 'whisperapi_jobs{state="queued"} 0.0' in shown
 
+    def test_a_store_that_is_away_hides_no_other_metric(self, stage: Stage) -> None:
+        stage.app.state.services.jobs.store.is_down = True
+        shown = stage.client.get("/metrics")
+        assert shown.status_code == 200
+        assert "engine_requests" in shown.text
+        stage.app.state.services.jobs.store.is_down = False
+
 
 class TestCancelling:
     def test_a_running_job_stops_and_its_callback_hears_nothing(self, tmp_path: Path, hook: Receiver) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 from deepgram import DeepgramClient
 from deepgram.environment import DeepgramClientEnvironment
+from websockets.sync.client import connect
 
 from tests.support.callback_receiver import Receiver, receiver
 from tests.support.clips import AUDIO
@@ -164,3 +166,17 @@ def test_two_servers_on_one_database_run_each_job_once(tmp_path: Path, hook: Rec
             until(lambda: all(job["state"] == "done" for job in jobs_command(tmp_path, "list", "--all")))
     assert sorted(answered) == sorted(asked)
     assert hook.received.empty()
+
+
+def test_a_live_stream_is_told_to_the_callback(tmp_path: Path, hook: Receiver) -> None:
+    with running_server(tmp_path, **SETTINGS) as server:
+        query = urlencode({"encoding": "linear16", "sample_rate": 16_000, "callback": hook.url(), "punctuate": "true"})
+        with connect(f"{server.ws_url}/v1/listen?{query}", additional_headers=server.headers, proxy=None) as socket:
+            socket.send(CLIP[44:])
+            socket.send('{"type": "CloseStream"}')
+            assert list(socket) == []
+            assert socket.close_code == 1000
+        messages = [hook.next().json for _ in range(hook.received.qsize())]
+    finals = [message["channel"]["alternatives"][0]["transcript"] for message in messages if message["type"] == "Results"]
+    assert " ".join(filter(None, finals)) == "Hello world."
+    assert messages[-1]["type"] == "Metadata"
