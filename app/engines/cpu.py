@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,10 @@ MAX_WORKERS = 4
 
 MAX_THREADS = 8
 """Default ceiling: whisper.cpp's gain per thread flattens between 4 and 8."""
+
+SLOW_CORE = 0.75
+"""Cores below this share of the fastest one's speed are left to other programs: the engine's threads wait for each other
+at every step of a decode, so a slow core among them slows the fast ones down."""
 
 GPU_THREADS = 4
 """Threads that prepare spectrograms and sample tokens while the device does the rest."""
@@ -49,13 +55,69 @@ def cpu_problem(root: Path = Path("/")) -> str | None:
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """Cores this process may really use, at least 1: its affinity, cut down to its control group's quota."""
+    """Cores this process may really use, at least 1.
+
+    Its affinity, which holds its control group's cpuset, without the slow cores of a mixed processor, cut down to the
+    control group's quota.
+    """
     if sys.platform == "linux":
-        cores = len(os.sched_getaffinity(0))
+        cores = len(fast_cores(os.sched_getaffinity(0), root))
     else:
-        cores = os.cpu_count() or 1
+        cores = _performance_cores() or os.cpu_count() or 1
     quota = cgroup_quota(root)
     return max(1, cores if quota is None else min(cores, int(quota)))
+
+
+def fast_cores(cores: Iterable[int], root: Path = Path("/")) -> frozenset[int]:
+    """Those of ``cores`` (Linux numbers) that are not slow (``SLOW_CORE``); all of them where the kernel does not say.
+
+    Intel's mixed processors list the cores of each kind, ARM's have a capacity per core, others at least a highest clock.
+    """
+    allowed = frozenset(cores)
+    intel = _core_list(root / "sys/devices/cpu_core/cpus")
+    if intel & allowed and _core_list(root / "sys/devices/cpu_atom/cpus"):
+        return intel & allowed
+    for name in ("cpu_capacity", "cpufreq/cpuinfo_max_freq"):
+        speeds = {core: _number(root / f"sys/devices/system/cpu/cpu{core}" / name) for core in allowed}
+        known = [speed for speed in speeds.values() if speed is not None]
+        if known and len(known) == len(allowed):
+            fastest = max(known)
+            return frozenset(core for core, speed in speeds.items() if (speed or 0) >= SLOW_CORE * fastest)
+    return allowed
+
+
+def _core_list(file: Path) -> frozenset[int]:
+    """A kernel list such as ``0-7,16``; empty if the file is not there."""
+    try:
+        parts = [part.partition("-") for part in file.read_text().strip().split(",")]
+        return frozenset(core for first, _, last in parts for core in range(int(first), int(last or first) + 1))
+    except (OSError, ValueError):
+        return frozenset()
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _performance_cores() -> int | None:
+    """Cores of the fastest kind on macOS; None where the system does not tell kinds apart."""
+    command = ["/usr/sbin/sysctl", "-n", "hw.perflevel0.logicalcpu"]
+    try:
+        return int(subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def cpu_name(root: Path = Path("/")) -> str:
+    """What the processor calls itself."""
+    try:
+        lines = (root / "proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:

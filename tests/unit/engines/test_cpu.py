@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from app.engines import cpu
-from app.engines.cpu import WorkerPlan, cgroup_quota, cpu_problem, missing_features, plan_workers, usable_cores
+from app.engines.cpu import (
+    WorkerPlan,
+    cgroup_quota,
+    cpu_name,
+    cpu_problem,
+    fast_cores,
+    missing_features,
+    plan_workers,
+    usable_cores,
+)
 
 OLD = "processor : 0\nflags\t\t: fpu sse4_2 avx f16c\n"
 NEW = "processor : 0\nflags\t\t: fpu avx avx2 fma f16c bmi1 bmi2\n"
@@ -92,6 +104,64 @@ def test_usable_cores_are_at_least_one_and_cut_to_the_quota(tmp_path: Path, monk
     assert usable_cores(quota) == 2
     (tmp_path / "sys/fs/cgroup/cpu.max").write_text("50000 100000\n")
     assert usable_cores(quota) == 1
+
+
+def speeds(name: str, *values: int) -> dict[str, str]:
+    return {f"sys/devices/system/cpu/cpu{core}/{name}": f"{value}\n" for core, value in enumerate(values)}
+
+
+def test_slow_cores_are_left_out_by_capacity(tmp_path: Path) -> None:
+    root = write(tmp_path, speeds("cpu_capacity", 250, 250, 800, 1024))
+    assert fast_cores(range(4), root) == {2, 3}
+
+
+def test_the_fastest_core_that_may_be_used_is_the_measure(tmp_path: Path) -> None:
+    root = write(tmp_path, speeds("cpu_capacity", 250, 250, 800, 1024))
+    assert fast_cores({0, 1}, root) == {0, 1}
+
+
+def test_without_capacities_the_highest_clock_tells(tmp_path: Path) -> None:
+    root = write(tmp_path, speeds("cpufreq/cpuinfo_max_freq", 5_000_000, 4_900_000, 3_600_000))
+    assert fast_cores(range(3), root) == {0, 1}
+
+
+def test_a_processor_that_lists_its_kinds_of_cores_is_believed(tmp_path: Path) -> None:
+    root = write(tmp_path, {"sys/devices/cpu_core/cpus": "0-3,8\n", "sys/devices/cpu_atom/cpus": "4-7\n"})
+    write(tmp_path, speeds("cpufreq/cpuinfo_max_freq", *[5_000_000] * 9))
+    assert fast_cores(range(9), root) == {0, 1, 2, 3, 8}
+    assert fast_cores({2, 5, 6}, root) == {2}
+    assert fast_cores({5, 6}, root) == {5, 6}
+
+
+def test_where_the_kernel_says_nothing_all_cores_count(tmp_path: Path) -> None:
+    assert fast_cores(range(3), tmp_path) == {0, 1, 2}
+    assert fast_cores(range(2), write(tmp_path, speeds("cpu_capacity", 1024))) == {0, 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="affinity is Linux's")
+def test_affinity_limits_the_cores() -> None:
+    core = min(os.sched_getaffinity(0))
+    program = (
+        f"import os; os.sched_setaffinity(0, {{{core}}}); from app.engines.cpu import usable_cores; print(usable_cores())"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+def test_on_macos_the_cores_of_the_fast_kind_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def answer(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert command[-1] == "hw.perflevel0.logicalcpu"
+        return subprocess.CompletedProcess(command, 0, stdout="6\n")
+
+    monkeypatch.setattr(cpu.sys, "platform", "darwin")
+    monkeypatch.setattr(cpu.os, "cpu_count", lambda: 10)
+    monkeypatch.setattr(cpu.subprocess, "run", answer)
+    assert usable_cores(tmp_path) == 6
+
+
+def test_the_processor_is_named(tmp_path: Path) -> None:
+    assert (
+        cpu_name(write(tmp_path, {"proc/cpuinfo": "processor : 0\nmodel name\t: Some CPU @ 3 GHz\n"})) == "Some CPU @ 3 GHz"
+    )
 
 
 @pytest.mark.parametrize(
