@@ -4,6 +4,7 @@ import pytest
 
 from app.domain.text.edits import Edited
 from app.domain.text.finders import find
+from app.domain.text.finding import Finding
 from app.domain.text.redaction import Redactor
 from tests.support.transcripts import words
 
@@ -114,8 +115,14 @@ def test_a_redacted_stretch_is_one_word_with_its_whole_time_and_nothing_of_its_t
         ("ssn", "two hundred twenty two million people", "two hundred twenty two million people"),
     ],
 )
-def test_digits_as_long_as_a_card_are_hidden_though_one_was_misheard(rule: str, spoken: str, shown: str) -> None:
-    assert redacted(spoken, rule) == shown
+def test_digits_as_long_as_a_card_are_hidden_though_no_finder_knows_them(rule: str, spoken: str, shown: str) -> None:
+    heard = words(spoken)
+    assert " ".join(word.text for word in Edited.untouched(heard).apply(Redactor([rule]).edits(heard, ())).words) == shown
+
+
+def test_digits_that_are_known_to_be_something_else_stay() -> None:
+    heard = words("one two three four five six seven eight nine")
+    assert Redactor(["ssn"]).edits(heard, [Finding("ACCOUNT_NUMBER", 0, 9, ("123456789",))]) == []
 
 
 class TestInterims:
