@@ -221,3 +221,14 @@ def test_a_store_whose_tables_are_gone_says_unavailable_and_quotes_no_hash(
     with pytest.raises(Unavailable, match="cannot be reached") as caught:
         store.find("a1" * 32)
     assert "a1" * 32 not in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(("durable", "synchronous", "overwrites"), [(False, 1, False), (True, 2, True)])
+def test_a_durable_database_waits_for_the_disk_and_overwrites_what_it_deletes(
+    tmp_path: Path, durable: bool, synchronous: int, overwrites: bool
+) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'a.db'}", durable=durable)
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
+        assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1 or not overwrites
+    engine.dispose()
