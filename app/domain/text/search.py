@@ -52,7 +52,7 @@ def find_phrases(
     A hit's confidence is its likeness (0..1, spaces and casing apart) times the mean confidence of its words. Snippets are
     written as displayed: ``punctuated`` or bare.
     """
-    bare = [bare_text(word).casefold() for word in words]
+    bare = [_searched(word) for word in words]
     wanted = [[bare_form(part).casefold() for part in query.split()] for query in queries]
     matches: list[list[_Match]] = [[] for _ in queries]
     sums = np.concatenate([[0.0], np.cumsum([word.confidence for word in words])])
@@ -79,6 +79,12 @@ def find_phrases(
         SearchResult(query, tuple(_hit(words, match, language, punctuated=punctuated) for match in _best(found)))
         for query, found in zip(queries, matches, strict=True)
     )
+
+
+def _searched(word: Word) -> str:
+    """What of a word is compared: nothing of one that is redacted, whose ``[PHONE_NUMBER_1]`` was never said."""
+    bare = bare_text(word)
+    return "" if bare.startswith("[") and bare.endswith("]") else bare.casefold()
 
 
 def _sizes(wanted: Iterable[Sequence[str]]) -> dict[int, list[int]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.domain.text.search import MAX_HITS, MIN_CONFIDENCE, find_phrases
+from app.domain.transcript import Word
 from tests.support.transcripts import words
 
 
@@ -27,6 +28,11 @@ def snippets(text: str, query: str) -> list[str]:
 )
 def test_phrases_are_found_as_they_were_heard(text: str, query: str, found: list[str]) -> None:
     assert snippets(text, query) == found
+
+
+def test_the_name_of_what_was_redacted_is_no_hit() -> None:
+    word = Word("[PHONE_NUMBER_1].", 0.0, 1.0, 1.0, bare="[PHONE_NUMBER_1]")
+    assert find_phrases((word,), ("phone number",), "en")[0].hits == ()
 
 
 def test_results_come_in_the_order_of_the_queries() -> None:
