@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     gpu: bool = True
     """Use a GPU when the installed engine build has a backend for one."""
 
+    diarizer: Literal["auto", "basic", "sherpa", "off"] = "auto"
+    """What tells speakers apart. ``auto``: trained networks where the ``diarize`` extra and its files are installed, else
+    the basic one that is always there. Live streams have the basic one."""
+
     flash_attention: bool = True
     """Flash attention in the engine: 1.23 s instead of 1.90 s for a base-size window on two cores."""
 

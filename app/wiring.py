@@ -8,11 +8,15 @@ from app.audio.decode import Decoder
 from app.audio.live import LiveDecoders
 from app.audio.vad import load_vad
 from app.diarization.basic import BasicDiarizer
+from app.diarization.sherpa import SherpaDiarizer, is_installed
 from app.domain.audio import AudioLimits
+from app.domain.errors import Unavailable
 from app.domain.intelligence.chat import ChatModel
 from app.domain.jobs import JobLimits
-from app.domain.ports import EnginePool, InstalledModel
+from app.domain.ports import Diarizer, EnginePool, InstalledModel
+from app.engines.cpu import plan_workers, usable_cores
 from app.engines.pool import ProcessPool
+from app.hub import HubError, verify
 from app.intelligence.chat import OpenAiChat
 from app.outbound import HttpFetcher
 from app.outbound_callbacks import HttpDeliverer
@@ -81,7 +85,15 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
     )
     analyst = Analyst(build_chat(settings), settings.intelligence_timeout_s)
     transcriber = Transcriber(
-        Decoder(), vad, catalog, models, limits, settings.request_timeout_s, defaults, analyst, BasicDiarizer()
+        Decoder(),
+        vad,
+        catalog,
+        models,
+        limits,
+        settings.request_timeout_s,
+        defaults,
+        analyst,
+        build_diarizer(settings, catalog),
     )
     live = LiveStreams(
         LiveDecoders(),
@@ -91,7 +103,7 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         limits,
         StreamLimits(settings.max_streams, settings.stream_idle_timeout_s),
         defaults,
-        BasicDiarizer(),
+        None if settings.diarizer == "off" else BasicDiarizer(),
     )
     fetcher = HttpFetcher(
         connect_timeout_s=settings.fetch_connect_timeout_s,
@@ -118,6 +130,32 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         deliverer=deliverer,
         live_callbacks=LiveCallbackClient(deliverer),
     )
+
+
+def build_diarizer(settings: Settings, catalog: Catalog) -> Diarizer | None:
+    """What tells the speakers of recordings apart; None: nothing may. Raises ``Unavailable`` for one that is not there."""
+    if settings.diarizer == "off":
+        return None
+    missing = missing_for_sherpa(catalog)
+    if settings.diarizer == "basic" or (missing and settings.diarizer == "auto"):
+        return BasicDiarizer()
+    if missing:
+        raise Unavailable(f"The diarizer `sherpa` cannot be used. {missing}")
+    paths = {file.role: catalog.models_dir / file.file_name for file in catalog.data.speaker_files}
+    threads = plan_workers(usable_cores(), settings.workers, settings.threads).threads
+    return SherpaDiarizer(paths["segmentation"], paths["embedding"], threads)
+
+
+def missing_for_sherpa(catalog: Catalog) -> str:
+    """What has to be done before sherpa-onnx can tell speakers apart; empty: nothing. Reads the networks: 0.1 s."""
+    if not is_installed():
+        return "Install the extra: pip install 'whisperapi[diarize]'"
+    try:
+        for file in catalog.data.speaker_files:
+            verify(file, catalog.models_dir)  # sherpa-onnx ends the process for a file that it cannot read
+    except HubError as error:
+        return str(error)
+    return ""
 
 
 def job_rules(settings: Settings) -> JobRules:

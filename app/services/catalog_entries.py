@@ -14,6 +14,9 @@ from app.domain.languages import WHISPER_LANGUAGES, WHISPER_V3_LANGUAGES
 BUNDLED_DIR = Path(__file__).resolve().parents[2] / "models"
 """Folder inside the package: the catalogue and the self-test weights, in a source tree and in an installed wheel alike."""
 
+DIARIZATION = "diarization"
+"""Name under which the networks for speakers are pulled, verified and removed together."""
+
 CATALOG_FILE = BUNDLED_DIR / "catalog.toml"
 
 _LANGUAGE_SETS = {"whisper": WHISPER_LANGUAGES, "whisper-v3": WHISPER_V3_LANGUAGES}
@@ -60,6 +63,20 @@ class CatalogEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerFile:
+    """One of the networks that tell speakers apart, by what it does. The fields mean what they mean in ``CatalogEntry``."""
+
+    role: str
+    repo: str
+    file: str
+    file_name: str
+    size_bytes: int
+    sha256: str
+    sha1: str | None = None
+    name: str = DIARIZATION
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogData:
     """The parsed file. All names in lower case; ``by_name`` has names, aliases and file names; ``families`` and
     ``variants`` are Deepgram's.
@@ -71,6 +88,7 @@ class CatalogData:
     families: frozenset[str]
     variants: frozenset[str]
     whisper_size: str
+    speaker_files: tuple[SpeakerFile, ...] = ()
 
     @property
     def bundled(self) -> CatalogEntry:
@@ -101,6 +119,7 @@ def load_catalog(path: Path = CATALOG_FILE) -> CatalogData:
             families=_lower(raw["deepgram"]["families"]),
             variants=_lower(raw["deepgram"]["variants"]),
             whisper_size=str(raw["deepgram"]["whisper"]),
+            speaker_files=tuple(_speaker_file(item) for item in raw[DIARIZATION]),
         )
     except (KeyError, TypeError) as error:
         raise CatalogError(f"the catalogue lacks {error}") from error
@@ -128,6 +147,20 @@ def _entry(item: Mapping[str, Any]) -> CatalogEntry:
     )
     _check(entry)
     return entry
+
+
+def _speaker_file(item: Mapping[str, Any]) -> SpeakerFile:
+    file = SpeakerFile(
+        role=str(item["role"]),
+        repo=str(item["repo"]),
+        file=str(item["file"]),
+        file_name=str(item["saved_as"]),
+        size_bytes=int(item["size_bytes"]),
+        sha256=str(item["sha256"]),
+    )
+    if file.size_bytes <= 0 or not _SHA256.fullmatch(file.sha256) or file.repo.count("/") != 1:
+        raise CatalogError(f"the catalogue's file for {file.role!r} is incomplete or impossible")
+    return file
 
 
 def _check(entry: CatalogEntry) -> None:

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from app.audio.decode import Decoder
 from app.audio.live import LiveDecoders
+from app.diarization.basic import BasicDiarizer
 from app.domain.audio import AudioLimits
 from app.domain.jobs import JobLimits
 from app.domain.ports import EnginePool, Fetcher, InstalledModel, Vad
@@ -81,9 +82,12 @@ def staged(
         await models.pool(catalog.default())
         limits = AudioLimits(settings.max_audio_seconds, settings.max_channels)
         defaults = DecodingDefaults()
-        transcriber = Transcriber(Decoder(), detector, catalog, models, limits, settings.request_timeout_s, defaults)
+        diarizer = None if settings.diarizer == "off" else BasicDiarizer()
+        transcriber = Transcriber(
+            Decoder(), detector, catalog, models, limits, settings.request_timeout_s, defaults, diarizer=diarizer
+        )
         streams = StreamLimits(settings.max_streams, settings.stream_idle_timeout_s)
-        live = LiveStreams(LiveDecoders(), detector, catalog, models, limits, streams, defaults)
+        live = LiveStreams(LiveDecoders(), detector, catalog, models, limits, streams, defaults, diarizer)
         fetching = fetcher or HttpFetcher(allow=settings.fetch_allow)
         deliverer = HttpDeliverer(allow=settings.callback_allow)
         jobs = Jobs(

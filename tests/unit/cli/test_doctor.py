@@ -33,7 +33,18 @@ def findings(status: int = 0) -> dict[str, dict[str, str]]:
 
 def test_every_part_is_checked_and_a_fresh_machine_can_run() -> None:
     found = findings()
-    parts = {"processor", "threads", "memory", "models", "database", "voice detection", "gpu", "key terms", "port"}
+    parts = {
+        "processor",
+        "threads",
+        "memory",
+        "models",
+        "database",
+        "voice detection",
+        "speakers",
+        "gpu",
+        "key terms",
+        "port",
+    }
     assert set(found) == parts
     assert found["processor"]["outcome"] == "ok"
     assert found["voice detection"]["detail"] == "Silero"

@@ -131,6 +131,22 @@ class TestPull:
         assert "base: installed" in result.stderr
         assert len(hub.downloads) == 1
 
+    def test_the_networks_for_speakers_come_and_go_together(self, hub: HubServer, models_dir: Path, tmp_path: Path) -> None:
+        catalog = tmp_path / "catalog.toml"
+        text = catalog.read_text(encoding="utf-8")
+        for file in load_catalog().speaker_files:
+            content = file.role.encode()
+            hub.add(file.repo, file.file, content)
+            text = text.replace(file.sha256, hashlib.sha256(content).hexdigest())
+            text = text.replace(f"size_bytes = {file.size_bytes:_}", f"size_bytes = {len(content)}")
+        catalog.write_text(text, encoding="utf-8")
+        assert "diarization (segmentation): installed" in models("pull", "diarization").output
+        names = {"diarization-segmentation.onnx", "diarization-embedding.onnx"}
+        assert names <= {path.name for path in models_dir.iterdir()}
+        assert models("verify").output.count("intact") == 3  # the self-test model too
+        models("remove", "diarization", "--yes")
+        assert not names & {path.name for path in models_dir.iterdir()}
+
     def test_what_cannot_be_pulled_does_not_stop_the_others(self, hub: HubServer, models_dir: Path) -> None:
         result = models("pull", "tiny", "base", "selftest", status=1)
 
