@@ -8,8 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from app.dialects.deepgram_messages import MESSAGES
 from app.dialects.deepgram_parameters import PARAMETERS, Parameter
 from app.settings import Settings
+from tests.support.parameter_cases import MESSAGES as MESSAGE_TESTS
+from tests.support.parameter_cases import shown_by
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN = "<!-- generated: make docs -->"
@@ -27,9 +30,14 @@ def render_configuration() -> str:
 
 
 def render_compatibility() -> str:
-    """One row for each query parameter of ``/v1/listen``; Deepgram's first, then our own."""
-    rows = ["| parameter | recordings | live | how |", "| --- | --- | --- | --- |"]
+    """One row for each query parameter of ``/v1/listen``, Deepgram's first, then our own; then one for each live message."""
+    rows = ["| parameter | recordings | live | how | shown by |", "| --- | --- | --- | --- | --- |"]
     rows += [_row(parameter) for parameter in sorted(PARAMETERS, key=lambda parameter: parameter.ours)]
+    rows += ["", "## Live messages", "", "| message | from | what happens | shown by |", "| --- | --- | --- | --- |"]
+    for message in MESSAGES:
+        sender = "client" if message.from_client else "server"
+        name = message.name if " " in message.name else f"`{message.name}`"
+        rows.append(f"| {name} | {sender} | {message.note} | {_test(MESSAGE_TESTS[message.name])} |")
     return "\n".join(rows)
 
 
@@ -40,7 +48,15 @@ def _row(parameter: Parameter) -> str:
     repeatable = " Repeatable." if parameter.repeatable else ""
     ours = " This server's own." if parameter.ours else ""
     live = (parameter.live or parameter.support).value
-    return f"| `{parameter.name}` | {parameter.support.value} | {live} | {parameter.note}{repeatable}{ours} |"
+    tests = dict.fromkeys(_test(shown_by(parameter.name, live=is_live)) for is_live in (False, True))
+    shown = ", ".join(tests)
+    return f"| `{parameter.name}` | {parameter.support.value} | {live} | {parameter.note}{repeatable}{ours} | {shown} |"
+
+
+def _test(node: str) -> str:
+    """A link to the file of a test, named after both."""
+    path, _, name = node.partition("::")
+    return f"[{Path(path).stem.removeprefix('test_')}: {name.partition('[')[0].removeprefix('test_')}](../{path})"
 
 
 def _shown(default: Any) -> str:
