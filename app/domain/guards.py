@@ -101,7 +101,8 @@ def cut_loops(segments: Sequence[Segment], separator: str = " ") -> tuple[Segmen
         elif words:
             text = separator.join(word.text for word in words)
             share = math.ceil(len(segment.tokens) * len(words) / len(segment.words))
-            kept.append(replace(segment, text=text, words=words, end_s=words[-1].end_s, tokens=segment.tokens[:share]))
+            tokens, scores = segment.tokens[:share], segment.scores[:share]
+            kept.append(replace(segment, text=text, words=words, end_s=words[-1].end_s, tokens=tokens, scores=scores))
         if not left:
             break
     return tuple(kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from app.domain.audio import WHOLE, AudioFormat, TimeRange
+from app.domain.chunking import ChunkingOptions
 from app.domain.intelligence.options import IntelligenceOptions
 from app.domain.stream.options import StreamOptions
 from app.domain.transcript import RequestWarning
@@ -24,7 +25,7 @@ class DecodeOptions:
 
     ``language`` is Whisper's code, or None to detect it; ``languages`` restricts detection to these codes (empty: all).
     ``prompt`` is text the decoder is conditioned on, ``keyterms`` are words it is to favour. ``fit_context`` lets the
-    encoder be cut to the audio's length.
+    encoder be cut to the audio's length. ``scores`` asks for the figures of ``Segment`` that cost a decoder step more.
     ``temperature`` 0 is greedy; ``beam_size`` 1 is no beam; ``best_of`` counts only at a temperature above 0.
     """
 
@@ -38,6 +39,7 @@ class DecodeOptions:
     beam_size: int = 1
     best_of: int = 1
     fit_context: bool = True
+    scores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class TranscribeOptions:
     ``language_hints`` if there are any, and names it at each word.
     ``keyterms`` are words to favour or to avoid.
     ``part`` is what is recognised of the recording; times stay those of the whole. ``decoding`` overrides the server's.
+    ``scores`` asks for all figures of ``Segment``. ``chunking`` is how the recording is cut; None leaves it to the server.
     ``multichannel`` transcribes channels apart, else they are mixed; ``diarize`` tells the voices of each apart.
     ``audio_format`` is the declared coding of headerless audio. ``warnings`` gathers what the dialect could not honour.
     """
@@ -119,6 +122,8 @@ class TranscribeOptions:
     prompt: str = ""
     keyterms: tuple[Keyterm, ...] = ()
     decoding: DecodingChoices = field(default_factory=DecodingChoices)
+    scores: bool = False
+    chunking: ChunkingOptions | None = None
     multichannel: bool = False
     diarize: bool = False
     audio_format: AudioFormat | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 from app.domain.intelligence.findings import Findings
@@ -29,11 +30,22 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenScore:
+    """The bytes of a token, which need not be whole characters, and the logarithm of its probability."""
+
+    text: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """What the engine returned between two of its timestamps (usually a sentence).
 
     ``tokens`` are the model's vocabulary ids; ``avg_logprob`` is the mean log-probability of the text tokens. Where words
-    were formatted, ``text`` is theirs; where some were redacted, ``tokens`` is empty.
+    were formatted, ``text`` is theirs; where some were redacted, ``tokens`` and ``scores`` are empty.
+    ``temperature`` is the one decoding began with, ``window_start_s`` where the audio began that was decoded together.
+    Where ``DecodeOptions.scores`` asked for them, ``scores`` has one entry for each of ``tokens``, and ``no_speech_prob`` is
+    the model's probability, 0..1, that nobody speaks (None: it cannot be measured with this engine).
     """
 
     text: str
@@ -42,6 +54,16 @@ class Segment:
     words: tuple[Word, ...]
     tokens: tuple[int, ...]
     avg_logprob: float
+    temperature: float = 0.0
+    window_start_s: float = 0.0
+    scores: tuple[TokenScore, ...] = ()
+    no_speech_prob: float | None = None
+
+    @property
+    def compression_ratio(self) -> float:
+        """Bytes of the text over bytes of its zlib form; well above 2 where the text repeats itself."""
+        raw = self.text.encode()
+        return len(raw) / len(zlib.compress(raw))
 
 
 @dataclass(frozen=True, slots=True)

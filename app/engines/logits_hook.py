@@ -79,11 +79,11 @@ class LogitsHook:
         None, with nothing changed, if an earlier call was odd, or if the parameters do not look as those did that the hook
         was found on.
         """
-        base = _address_of(parameters)
+        base = address_of(parameters)
         if base is None or (self._last is not None and self._last.is_broken):
             return None
         binding.assign_logits_filter_callback(parameters, _nothing)
-        seen = _peek(base + self._offset, 2 * _WORD)
+        seen = peek(base + self._offset, 2 * _WORD)
         if seen is None or struct.unpack("PP", seen)[1] != base:
             binding.clear_logits_filter_callback(parameters)
             return None
@@ -136,19 +136,19 @@ def _nothing(*_: object) -> None:
 
 def _find_offset(binding: ModuleType, parameters: Any) -> int | None:
     """Where in the structure the filter's pointer is, or None."""
-    if problem := _environment_problem():
+    if problem := environment_problem():
         log.warning("no hook for terms: %s", problem)
         return None
-    base = _address_of(parameters)
+    base = address_of(parameters)
     parameters.n_threads = _THREADS_MARK
-    plain = None if base is None else _peek(base, _SCANNED_BYTES)
+    plain = None if base is None else peek(base, _SCANNED_BYTES)
     if base is None or plain is None or plain.count(struct.pack("i", _THREADS_MARK)) != 1:
         log.warning("no hook for terms: the parameters are not where they should be")
         return None
     binding.assign_logits_filter_callback(parameters, _nothing)
-    assigned = _peek(base, _SCANNED_BYTES)
+    assigned = peek(base, _SCANNED_BYTES)
     binding.clear_logits_filter_callback(parameters)
-    cleared = _peek(base, _SCANNED_BYTES)
+    cleared = peek(base, _SCANNED_BYTES)
     if assigned is None or cleared != plain:
         log.warning("no hook for terms: the parameters do not keep still")
         return None
@@ -160,7 +160,8 @@ def _find_offset(binding: ModuleType, parameters: Any) -> int | None:
     return changed[0] * _WORD
 
 
-def _environment_problem() -> str | None:
+def environment_problem() -> str | None:
+    """Why nothing is known about the memory of this binding's objects; None: it is one that was tested."""
     version = metadata.version("pywhispercpp")
     if version not in TESTED_BINDINGS:
         return f"not tested with pywhispercpp {version}"
@@ -169,16 +170,16 @@ def _environment_problem() -> str | None:
     return None
 
 
-def _address_of(parameters: Any) -> int | None:
+def address_of(parameters: Any) -> int | None:
     """The C++ object behind the Python one: the first word after the object's head."""
     head = object.__basicsize__
     if type(parameters).__basicsize__ < head + 2 * _WORD:
         return None
-    found = _peek(id(parameters) + head, _WORD)
+    found = peek(id(parameters) + head, _WORD)
     return struct.unpack("P", found)[0] if found else None
 
 
-def _peek(address: int, size: int) -> bytes | None:
+def peek(address: int, size: int) -> bytes | None:
     """``size`` bytes at ``address``, or None if there is no such memory."""
     reader, writer = os.pipe()
     try:

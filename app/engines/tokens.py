@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.languages import NO_SPACE_LANGUAGES, word_space
-from app.domain.transcript import Segment, Word
+from app.domain.transcript import Segment, TokenScore, Word
 from app.engines.word_times import Measured, place_words
 
 _ARTEFACTS = re.compile(
@@ -74,10 +74,13 @@ def join_words(words: Iterable[Word], language: str) -> str:
     return word_space(language).join(word.text for word in words)
 
 
-def build_segments(raw: Sequence[TokenSegment], language: str, end_of_text: int, duration_s: float) -> tuple[Segment, ...]:
+def build_segments(
+    raw: Sequence[TokenSegment], language: str, end_of_text: int, duration_s: float, *, scores: bool = False
+) -> tuple[Segment, ...]:
     """Segments with words, times in seconds from the window's start, none beyond ``duration_s``.
 
     ``end_of_text`` is the id of the first special token; it and all above are dropped. Segments without a word are dropped.
+    ``scores``: tell those of the tokens.
     """
     segments: list[Segment] = []
     floor_s = 0.0
@@ -96,6 +99,7 @@ def build_segments(raw: Sequence[TokenSegment], language: str, end_of_text: int,
                 words=words,
                 tokens=tuple(token.id for token in tokens),
                 avg_logprob=sum(token.plog for token in tokens) / len(tokens),
+                scores=tuple(TokenScore(token.text, token.plog) for token in tokens) if scores else (),
             )
         )
         floor_s = words[-1].end_s

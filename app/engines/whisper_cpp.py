@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from app.domain.transcript import Hypothesis, LanguageGuess, Segment
 from app.engines.audio_ctx import FULL_CONTEXT, fitted_frames
 from app.engines.ggml_file import weights_problem
 from app.engines.logits_hook import LogitsHook, TokenSpace
+from app.engines.silence_probe import SilenceProbe
 from app.engines.term_lifting import TermLifting
 from app.engines.tokens import Token, TokenSegment, build_segments
 
@@ -74,6 +75,7 @@ class WhisperCppEngine:
         multilingual = bool(binding.whisper_is_multilingual(context))
         languages = _languages(binding.whisper_model_n_vocab(context)) if multilingual else ENGLISH_ONLY
         self._lifting = self._find_lifting()
+        self._silence = SilenceProbe.find(binding, context, threads)
         self.capabilities = EngineCapabilities(
             languages, multilingual, translates=multilingual, favours_terms=self._lifting is not None
         )
@@ -185,7 +187,9 @@ class WhisperCppEngine:
         lifting = self._lifting.attach(parameters, attempt.terms, spoken) if self._lifting else None
         self._check_status(binding.whisper_full(self._context, parameters, samples, samples.size), should_abort)
         del lifting  # the library held a bare pointer to it until here
-        return build_segments(self._read_segments(), spoken, self._end_of_text, duration_s)
+        segments = build_segments(self._read_segments(), spoken, self._end_of_text, duration_s, scores=options.scores)
+        silence = self._silence.probability() if options.scores and segments and self._silence else None
+        return tuple(replace(segment, temperature=options.temperature, no_speech_prob=silence) for segment in segments)
 
     def _check_status(self, status: int, should_abort: Callable[[], bool]) -> None:
         """An abort shows as -6 in the encoder and as -8 or -9 in the decoder, which real failures share."""

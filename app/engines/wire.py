@@ -11,7 +11,7 @@ from typing import Any
 
 from app.domain.options import DecodeOptions, Keyterm
 from app.domain.ports import EngineCapabilities
-from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
+from app.domain.transcript import Hypothesis, LanguageGuess, Segment, TokenScore, Word
 
 Header = dict[str, Any]
 
@@ -87,7 +87,7 @@ def unpack_options(header: Header) -> DecodeOptions:
 
 
 def pack_hypothesis(hypothesis: Hypothesis) -> Header:
-    """A hypothesis as JSON values, words as short lists."""
+    """A hypothesis as JSON values, words and scores as short lists, bytes as the characters of the same numbers."""
     return {
         "language": hypothesis.language,
         "decode_s": hypothesis.decode_s,
@@ -100,6 +100,9 @@ def pack_hypothesis(hypothesis: Hypothesis) -> Header:
                 "words": [[word.text, word.start_s, word.end_s, word.confidence] for word in segment.words],
                 "tokens": segment.tokens,
                 "avg_logprob": segment.avg_logprob,
+                "temperature": segment.temperature,
+                "scores": [[score.text.decode("latin-1"), score.logprob] for score in segment.scores],
+                "no_speech_prob": segment.no_speech_prob,
             }
             for segment in hypothesis.segments
         ],
@@ -108,11 +111,13 @@ def pack_hypothesis(hypothesis: Hypothesis) -> Header:
 
 def unpack_hypothesis(header: Header) -> Hypothesis:
     """The inverse of ``pack_hypothesis``."""
-    segments = tuple(
-        Segment(**{**item, "words": tuple(Word(*word) for word in item["words"]), "tokens": tuple(item["tokens"])})
-        for item in header["segments"]
-    )
-    return Hypothesis(**{**header, "segments": segments})
+    return Hypothesis(**{**header, "segments": tuple(_unpack_segment(item) for item in header["segments"])})
+
+
+def _unpack_segment(item: Header) -> Segment:
+    words = tuple(Word(*word) for word in item["words"])
+    scores = tuple(TokenScore(text.encode("latin-1"), logprob) for text, logprob in item["scores"])
+    return Segment(**{**item, "words": words, "tokens": tuple(item["tokens"]), "scores": scores})
 
 
 def pack_guesses(guesses: tuple[LanguageGuess, ...]) -> list[list[Any]]:

@@ -17,7 +17,7 @@ import anyio.to_thread
 import numpy as np
 
 from app.domain.audio import SAMPLE_RATE, PcmBlock, seconds
-from app.domain.chunking import PHRASES, Chunk, Chunker, mix_to_mono
+from app.domain.chunking import PHRASES, Chunk, Chunker, ChunkingOptions, mix_to_mono
 from app.domain.languages import phrase_language
 from app.domain.options import DecodeOptions
 from app.domain.ports import DecodedAudio, Diarizer, EngineSession, JobClass, SpeakerSession, Vad, VadStream
@@ -34,6 +34,10 @@ SHORT_S = 30.0
 """The first seconds of every recording go before the rest of long ones, so that short files never wait behind them."""
 
 _FALLBACK_LANGUAGE = "en"
+
+Heard = Callable[[int, str, tuple[Segment, ...]], None]
+"""Is told a channel's index, the language of the text, and segments that are done: in order, without gaps, while decoding
+goes on. They name no speakers yet."""
 
 T = TypeVar("T")
 
@@ -57,6 +61,8 @@ class _ChannelState:
     needs_language: bool
     speakers: SpeakerSession | None
     waiting: list[Chunk] = field(default_factory=list)
+    told: int = 0
+    """Decodes whose segments ``on_heard`` has been told."""
     decodes: list[asyncio.Task[tuple[Segment, ...]]] = field(default_factory=list)
     phrases: list[asyncio.Future[LanguageGuess]] = field(default_factory=list)
     """What was decided for each chunk, in order, where the language may change."""
@@ -67,7 +73,7 @@ class RecordingPipeline:
 
     The language is detected once for each channel where ``options`` name none, and for each phrase with ``code_switching``.
     Times count from ``start_s`` before the first sample that is read. With a ``diarizer`` words name their speakers, counted
-    anew on each channel.
+    anew on each channel. ``on_heard`` is told on the event loop, everything before ``run`` returns.
     """
 
     def __init__(
@@ -80,6 +86,8 @@ class RecordingPipeline:
         code_switching: bool = False,
         start_s: float = 0.0,
         diarizer: Diarizer | None = None,
+        chunking: ChunkingOptions | None = None,
+        on_heard: Heard | None = None,
     ) -> None:
         self._vad = vad
         self._session = session
@@ -88,6 +96,8 @@ class RecordingPipeline:
         self._code_switching = code_switching
         self._start_s = start_s
         self._diarizer = diarizer
+        self._chunking = PHRASES if code_switching else chunking
+        self._on_heard = on_heard
         self._channels: list[_ChannelState] = []
         self._samples = 0
         self._progress: Callable[[float], None] | None = None
@@ -109,6 +119,7 @@ class RecordingPipeline:
                 self._channels = [self._new_channel() for _ in range(audio.channels if multichannel else 1)]
             for channel in self._channels:
                 decoded = [await decode for decode in channel.decodes]
+                self._tell(channel)
                 channel.result.segments = tuple(segment for segments in decoded for segment in segments)
                 if self._code_switching:
                     channel.result.language = _main_language(channel.result)
@@ -155,7 +166,7 @@ class RecordingPipeline:
     def _new_channel(self) -> _ChannelState:
         language = self._options.language
         result = RecognisedChannel(language=language or _FALLBACK_LANGUAGE)
-        chunker = Chunker(PHRASES if self._code_switching else None)
+        chunker = Chunker(self._chunking)
         once = language is None and not self._code_switching
         speakers = self._diarizer.session() if self._diarizer is not None else None
         return _ChannelState(self._vad.stream(), chunker, result, once, speakers)
@@ -200,7 +211,20 @@ class RecordingPipeline:
             self._permits.release()
             raise
         channel.phrases.append(asyncio.get_running_loop().create_future())
-        channel.decodes.append(asyncio.ensure_future(self._decode(channel, chunk, len(channel.decodes))))
+        decode = asyncio.ensure_future(self._decode(channel, chunk, len(channel.decodes)))
+        channel.decodes.append(decode)
+        if self._on_heard is not None:
+            decode.add_done_callback(lambda _: self._tell(channel))
+
+    def _tell(self, channel: _ChannelState) -> None:
+        """Hand on what is done and has nothing before it that is not."""
+        while channel.told < len(channel.decodes) and (decode := channel.decodes[channel.told]).done():
+            if decode.cancelled() or decode.exception() is not None:
+                return
+            channel.told += 1
+            if self._on_heard is not None and decode.result():
+                language = "en" if self._options.translate else channel.result.language
+                self._on_heard(self._channels.index(channel), language, decode.result())
 
     async def _decode(self, channel: _ChannelState, chunk: Chunk, number: int) -> tuple[Segment, ...]:
         start_s = seconds(chunk.start_samples)
@@ -275,6 +299,7 @@ def _placed(segment: Segment, by_s: float, language: str | None) -> Segment:
         segment,
         start_s=segment.start_s + by_s,
         end_s=segment.end_s + by_s,
+        window_start_s=segment.window_start_s + by_s,
         words=tuple(_placed_word(word, by_s, language) for word in segment.words),
     )
 

@@ -15,13 +15,16 @@ from app.domain.options import DecodeOptions, DecodingChoices, TranscribeOptions
 from app.domain.ports import AudioDecoder, Diarizer, EnginePool, EngineSession, InstalledModel, Vad
 from app.domain.text.formatter import Formatter
 from app.domain.text.redaction_rules import redaction_warnings
-from app.domain.transcript import Channel, RequestWarning, Timing, Transcript
+from app.domain.transcript import Channel, RequestWarning, Segment, Timing, Transcript
 from app.services.catalog import Catalog, Resolution
 from app.services.intelligence import Analyst
-from app.services.recording import RecognisedChannel, RecordingPipeline
+from app.services.recording import Heard, RecognisedChannel, RecordingPipeline
 from app.services.residency import ResidentModels
 
 Progress = Callable[[float], None]
+
+HeardChannel = Callable[[int, Channel], None]
+"""Is told a channel's index and a piece of the channel, formatted as far as that can be done without the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Transcriber:
             translate=options.translate,
             prompt=options.prompt,
             keyterms=options.keyterms,
+            scores=options.scores,
         )
         async with pool.admit() as session:
             warnings = resolution.warnings + _term_warnings(pool, options) + self._speaker_warnings(options)
@@ -107,7 +111,7 @@ class Transcriber:
         return (RequestWarning("diarize", "unsupported_parameter", message),)
 
     async def run(
-        self, job: RecordingJob, source: BinaryIO, on_progress: Progress | None
+        self, job: RecordingJob, source: BinaryIO, on_progress: Progress | None, on_heard: Heard | None = None
     ) -> tuple[list[RecognisedChannel], float]:
         """Recognise one admitted recording: its channels, and its duration in seconds."""
         options = job.options
@@ -119,6 +123,8 @@ class Transcriber:
             code_switching=options.code_switching and not options.detect_language,
             start_s=options.part.start_s,
             diarizer=self.diarizer if options.diarize else None,
+            chunking=options.chunking,
+            on_heard=on_heard,
         )
         opened = self._decoder.open(source, options.audio_format, self._limits, options.part)
         try:
@@ -144,10 +150,17 @@ class RecordingJob:
     decode: DecodeOptions
     warnings: tuple[RequestWarning, ...]
 
-    async def run(self, source: BinaryIO, on_progress: Progress | None = None) -> Transcript:
-        """Transcribe ``source`` (seekable, positioned anywhere). ``on_progress`` hears the seconds done so far."""
+    async def run(
+        self, source: BinaryIO, on_progress: Progress | None = None, on_heard: HeardChannel | None = None
+    ) -> Transcript:
+        """Transcribe ``source`` (seekable, positioned anywhere).
+
+        ``on_progress`` hears the seconds done so far. ``on_heard`` is told pieces in order while decoding goes on, before
+        speakers are known; on the event loop, all of them before this returns.
+        """
         started = perf_counter()
-        recognised, duration_s = await self.transcriber.run(self, source, on_progress)
+        listening = None if on_heard is None else self._formatting(on_heard)
+        recognised, duration_s = await self.transcriber.run(self, source, on_progress, listening)
         timing = Timing(
             queue_s=sum(channel.queue_s for channel in recognised),
             decode_s=sum(channel.decode_s for channel in recognised),
@@ -164,6 +177,14 @@ class RecordingJob:
             diarizer=self.transcriber.diarizer.info if self.options.diarize and self.transcriber.diarizer else None,
         )
         return await self.transcriber.analyst.analyse(transcript, self.options.intelligence)
+
+    def _formatting(self, on_heard: HeardChannel) -> Heard:
+        formatter = Formatter(self.options.text)
+
+        def heard(channel_index: int, language: str, segments: tuple[Segment, ...]) -> None:
+            on_heard(channel_index, formatter.format_channel(Channel(segments, language)))
+
+        return heard
 
     def _finish(self, recognised: Sequence[RecognisedChannel]) -> tuple[Channel, ...]:
         """In a thread: an hour of words takes a second to format, and live streams must not wait for that."""

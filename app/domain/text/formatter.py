@@ -155,6 +155,7 @@ def _divided(segments: Sequence[Segment], formatted: Formatted, space: str) -> I
                 words=words,
                 end_s=max(segment.end_s, words[-1].end_s),
                 tokens=() if is_redacted else segment.tokens,
+                scores=() if is_redacted else segment.scores,
             )
 
 

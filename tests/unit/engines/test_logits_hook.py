@@ -103,4 +103,4 @@ def test_a_binding_that_was_not_tested_has_no_hook(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unmapped_address_is_no_crash() -> None:
-    assert logits_hook._peek(8, 16) is None  # noqa: SLF001
+    assert logits_hook.peek(8, 16) is None

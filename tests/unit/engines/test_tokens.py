@@ -102,6 +102,18 @@ def test_special_tokens_are_dropped_from_text_and_ids() -> None:
     assert (segment.text, segment.tokens) == ("Hi", (7,))
 
 
+def test_scores_are_told_where_they_are_asked_for_one_for_each_token() -> None:
+    raw = [TokenSegment(0, 100, (token(" Hi", 0.5, number=7), token("!", 0.25, number=8), token("", number=EOT)))]
+    (plain,) = build_segments(raw, "en", EOT, 1.0)
+    (scored,) = build_segments(raw, "en", EOT, 1.0, scores=True)
+    assert plain.scores == ()
+    assert [(score.text, score.logprob) for score in scored.scores] == [
+        (b" Hi", pytest.approx(math.log(0.5))),
+        (b"!", pytest.approx(math.log(0.25))),
+    ]
+    assert len(scored.scores) == len(scored.tokens)
+
+
 def test_a_segment_without_words_is_dropped() -> None:
     raw = [TokenSegment(0, 100, (token(" [Music]"),)), TokenSegment(100, 200, (token(" yes"),)), TokenSegment(200, 300, ())]
     assert [segment.text for segment in build_segments(raw, "en", EOT, 3.0)] == ["yes"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.options import DecodeOptions, Keyterm
-from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
+from app.domain.transcript import Hypothesis, LanguageGuess, Segment, TokenScore, Word
 from app.engines import wire
 
 FRAMES = [wire.Frame({"op": "a", "n": 1}, b"\x00\x01\x02"), wire.Frame({"op": "días"}), wire.Frame({}, b"x" * 100)]
@@ -59,7 +60,9 @@ def test_options_come_back_equal() -> None:
 
 def test_hypotheses_come_back_equal_after_json() -> None:
     segment = Segment("¿Qué?", 0.1, 0.5, (Word("¿Qué?", 0.1, 0.5, 0.93),), (1, 2, 3), -0.2)
-    hypothesis = Hypothesis((segment,), "es", decode_s=0.25, retries=1)
+    scores = (TokenScore(b" \xc2", -0.1), TokenScore(b"\xbfQu\xc3\xa9", -0.25), TokenScore(b"?", 0.0))
+    scored = replace(segment, temperature=0.4, scores=scores, no_speech_prob=0.125)
+    hypothesis = Hypothesis((segment, scored), "es", decode_s=0.25, retries=1)
     (frame,) = wire.FrameParser().feed(wire.pack(wire.pack_hypothesis(hypothesis)))
     assert wire.unpack_hypothesis(frame.header) == hypothesis
 

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from app.domain.audio import PcmBlock
 from app.domain.errors import EngineFailed
 from app.domain.options import DecodeOptions
 from app.domain.ports import JobClass
+from app.domain.transcript import Segment
 from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
 from app.services.recording import RecognisedChannel, RecordingPipeline
 
@@ -159,3 +161,79 @@ def test_a_file_is_never_closed_under_the_thread_that_reads_it() -> None:
 
     asyncio.run(asyncio.wait_for(scenario(), 30))
     assert happened == ["read", "closed"]
+
+
+def heard_while_decoding(
+    pool: ScriptedPool, audio: Audio, vad: ScriptedVad, **given: Any
+) -> list[tuple[int, int, str, str]]:
+    """(decodes that have ended, channel, language, text) of every piece, at the moment it was told."""
+    told: list[tuple[int, int, str, str]] = []
+
+    def hear(channel_index: int, language: str, segments: tuple[Segment, ...]) -> None:
+        told.append((pool.ended, channel_index, language, " ".join(segment.text for segment in segments)))
+
+    async def scenario() -> list[RecognisedChannel]:
+        async with pool.admit() as session:
+            pipeline = RecordingPipeline(vad, session, DecodeOptions(**given), in_flight=3, on_heard=hear)
+            return (await pipeline.run(nullcontext(audio), multichannel=audio.channels > 1, on_progress=None))[0]
+
+    channels = asyncio.run(asyncio.wait_for(scenario(), 30))
+    for index, channel in enumerate(channels):
+        assert " ".join(text for _, at, _, text in told if at == index) == " ".join(s.text for s in channel.segments)
+    return told
+
+
+def test_the_first_words_of_five_minutes_are_told_before_a_fifth_of_them_is_decoded() -> None:
+    pool = ScriptedPool(ScriptedEngine(say("On and on.")))
+    told = heard_while_decoding(pool, Audio(300), ScriptedVad((0.0, 300.0)))
+    assert told[0][0] < 0.2 * len(pool.calls)
+    assert [ended for ended, *_ in told] == sorted(ended for ended, *_ in told)
+
+
+def test_the_first_words_wait_for_no_more_than_the_language() -> None:
+    pool = ScriptedPool(ScriptedEngine(say("Hola."), language="es"))
+    told = heard_while_decoding(pool, Audio(300), ScriptedVad((0.0, 300.0)), language=None)
+    assert told[0][0] < 0.2 * len(pool.calls)
+    assert {language for _, _, language, _ in told} == {"es"}
+
+
+def test_pieces_are_told_in_order_whatever_is_done_first() -> None:
+    gates: list[asyncio.Event] = []
+
+    async def delay() -> None:
+        gates.append(asyncio.Event())
+        await gates[-1].wait()
+
+    async def scenario() -> list[str]:
+        pool = ScriptedPool(ScriptedEngine(say("One."), say("Two."), say("Three.")), workers=3, delay=delay)
+        told: list[str] = []
+
+        def hear(_: int, __: str, segments: tuple[Segment, ...]) -> None:
+            told.extend(f"{segment.text} {segment.start_s:.0f}" for segment in segments)
+
+        async with pool.admit() as session:
+            vad = ScriptedVad((1.0, 2.0), (20.0, 21.0), (40.0, 41.0))
+            pipeline = RecordingPipeline(vad, session, DecodeOptions(), in_flight=3, on_heard=hear)
+            work = asyncio.ensure_future(pipeline.run(nullcontext(Audio(60)), multichannel=False, on_progress=None))
+            while len(gates) < 3:
+                await asyncio.sleep(0)
+            for index in (2, 1):
+                gates[index].set()
+                while pool.ended < 3 - index:
+                    await asyncio.sleep(0)
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                assert told == []
+            gates[0].set()
+            await work
+        return told
+
+    # the scripts go by which decode is answered first, the times by which chunk it was
+    assert asyncio.run(asyncio.wait_for(scenario(), 30)) == ["Three. 1", "Two. 20", "One. 40"]
+
+
+def test_segments_say_where_their_window_began() -> None:
+    pool = ScriptedPool(ScriptedEngine(say("Hello there. Good bye.", start_s=0.3)))
+    (channel,), _ = run(pool, Audio(60), ScriptedVad((5.0, 8.0), (40.0, 43.0)))
+    starts = [segment.window_start_s for segment in channel.segments]
+    assert starts == pytest.approx([4.7, 4.7, 39.7, 39.7], abs=0.05)
