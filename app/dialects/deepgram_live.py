@@ -16,7 +16,6 @@ from app.dialects.deepgram_options import (
     text_options,
     wants_speakers,
 )
-from app.dialects.deepgram_parameters import PARAMETERS, Support
 from app.dialects.deepgram_query import Query
 from app.dialects.deepgram_text import redactions
 from app.dialects.deepgram_vocabulary import key_terms
@@ -37,14 +36,14 @@ class LiveRequest:
     options: LiveOptions
     extra: tuple[tuple[str, str], ...] = ()
     without_effect: tuple[str, ...] = ()
-    """Names of parameters that were asked for and do nothing yet, for the log."""
+    """What was asked for and can be done only in part, for the log: a stream has no place for warnings."""
     callback: Callback | None = None
 
 
 def parse_live(raw_query: bytes, max_channels: int) -> LiveRequest:
     """Read the query string. Raises ``InvalidParameter``, ``InvalidRequest`` or ``UnsupportedModel``.
 
-    Parameters that only recordings know, and those without effect yet, are ignored here: a stream has no place for warnings.
+    Parameters that only recordings know are ignored here: a stream has no place for warnings.
     """
     query = Query.parse(raw_query)
     _check_together(query)
@@ -101,6 +100,4 @@ def _utterance_end(query: Query) -> float | None:
 
 
 def _without_effect(query: Query) -> tuple[str, ...]:
-    warned = (parameter for parameter in PARAMETERS if (parameter.live or parameter.support) is Support.WARNED)
-    partly = tuple(f"redact={name}" for name in unsupported(redactions(query)))
-    return tuple(parameter.name for parameter in warned if query.is_used(parameter.name)) + partly
+    return tuple(f"redact={name}" for name in unsupported(redactions(query)))

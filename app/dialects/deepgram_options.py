@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from app.dialects.deepgram_callback import REQUESTS, parse_callback
 from app.dialects.deepgram_intelligence import intelligence_options
-from app.dialects.deepgram_parameters import PARAMETERS, Kind, Support
 from app.dialects.deepgram_query import Query
 from app.dialects.deepgram_text import redactions, replacements, search_phrases
 from app.dialects.deepgram_vocabulary import key_terms
@@ -16,7 +15,6 @@ from app.domain.jobs import Callback
 from app.domain.languages import MULTI, whisper_language
 from app.domain.options import DEFAULT_UTTERANCE_SPLIT_S, DecodingChoices, TextOptions, TranscribeOptions
 from app.domain.text.cues import CueLimits
-from app.domain.transcript import RequestWarning
 
 MAX_TAG_CHARACTERS = 128
 MAX_EXTRA_CHARACTERS = 2048
@@ -78,7 +76,6 @@ def parse_listen(raw_query: bytes, max_channels: int) -> ListenRequest:
         part=_part(query),
         text=text_options(query),
         intelligence=intelligence_options(query, _text_language(query)),
-        warnings=_warnings(query),
     )
     return ListenRequest(
         options=options,
@@ -188,17 +185,6 @@ def wants_speakers(query: Query, models: tuple[str, ...]) -> bool:
     if query.text("diarize_model") is None:
         return query.flag("diarize")
     return query.choice("diarize_model", models, models[0]) in models
-
-
-def _warnings(query: Query) -> tuple[RequestWarning, ...]:
-    found = []
-    for parameter in PARAMETERS:
-        if parameter.support is not Support.WARNED or parameter.name not in query:
-            continue
-        used = query.flag(parameter.name) if parameter.kind is Kind.BOOL else query.is_used(parameter.name)
-        if used:
-            found.append(RequestWarning(parameter.name, "unsupported_parameter", parameter.note.replace("`", "")))
-    return tuple(found)
 
 
 def tag_values(query: Query) -> tuple[str, ...]:

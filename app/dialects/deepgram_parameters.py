@@ -14,10 +14,8 @@ class Support(str, Enum):
 
     SUPPORTED = "supported"
     PARTLY = "partly"
-    WARNED = "warned"
-    """No effect; a use is reported in ``metadata.warnings`` (a live stream has no place for that: in the log)."""
     CONFIGURED = "where configured"
-    """Works once the operator has set up what it needs; until then like ``WARNED``, but the service says so, who knows."""
+    """Works once the operator has set up what it needs; until then a use is reported in ``metadata.warnings``."""
     IGNORED = "ignored"
     """No effect by its nature (old names, billing, training); accepted without a word."""
     REFUSED = "refused"
@@ -51,7 +49,7 @@ class Parameter:
     ours: bool = False
 
 
-_YES, _PARTLY, _WARN = Support.SUPPORTED, Support.PARTLY, Support.WARNED
+_YES, _PARTLY = Support.SUPPORTED, Support.PARTLY
 _IGNORE, _REFUSE, _CONFIGURED = Support.IGNORED, Support.REFUSED, Support.CONFIGURED
 _BOOL, _INT, _FLOAT, _TEXT, _CHOICE = Kind.BOOL, Kind.INT, Kind.FLOAT, Kind.TEXT, Kind.CHOICE
 

@@ -69,6 +69,7 @@ def _saying(expected: str) -> Callable[[list[Json]], bool]:
 
 
 _RAW = "encoding=linear16&sample_rate=16000"
+_MONEY = "It is twenty five dollars and fifty cents."
 _PHONE = "Call five five five one two three four five six seven."
 
 RECORDINGS: dict[str, Recording] = {
@@ -91,7 +92,7 @@ RECORDINGS: dict[str, Recording] = {
     "multichannel": Recording("multichannel=true", lambda answer: answer["metadata"]["channels"] == 2, channels=2),
     "mip_opt_out": Recording("mip_opt_out=true"),
     "punctuate": Recording("punctuate=true", _texts("Hello world. How are you?")),
-    "smart_format": Recording("smart_format=true", _texts("It is $25.50."), says="It is twenty five dollars and fifty cents."),
+    "smart_format": Recording("smart_format=true", _texts("It is $25.50."), says=_MONEY),
     "numerals": Recording("numerals=true", _texts("i have 900 keys"), says="I have nine hundred keys."),
     "paragraphs": Recording(
         "paragraphs=true",
@@ -140,7 +141,7 @@ LIVE: dict[str, Live] = {
     ),
     "mip_opt_out": Live("mip_opt_out=true"),
     "punctuate": Live("punctuate=true", _saying("Hello world. How are you?")),
-    "smart_format": Live("smart_format=true", _saying("It is $25.50."), says="It is twenty five dollars and fifty cents."),
+    "smart_format": Live("smart_format=true", _saying("It is $25.50."), says=_MONEY),
     "numerals": Live("numerals=true", _saying("i have 900 keys"), says="I have nine hundred keys."),
     "paragraphs": Live("paragraphs=true&punctuate=true", _saying("Hello world. How are you?")),
     "utterances": Live("utterances=true"),
@@ -178,7 +179,9 @@ LIVE: dict[str, Live] = {
     ),
     "vad_events": Live("vad_events=true", lambda messages: messages[0]["type"] == "SpeechStarted"),
     "translate": Live("translate=true&language=es", _saying("hello world how are you")),
-    **{name: Live(f"{name}=1") for name in ("start", "duration", "caption_line_length", "caption_lines", "caption_duration")},
+    **{
+        name: Live(f"{name}=1") for name in ("start", "duration", "caption_line_length", "caption_lines", "caption_duration")
+    },
     "response_format": Live("response_format=srt"),
 }
 """Parameters of live streams. The audio is raw samples, so ``encoding`` and ``sample_rate`` are in every request."""

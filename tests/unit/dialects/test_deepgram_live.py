@@ -145,12 +145,6 @@ class TestTextAndLanguage:
 
 
 class TestTogether:
-    def test_a_callback_is_refused_rather_than_forgotten(self) -> None:
-        with pytest.raises(InvalidParameter) as refused:
-            parse("callback=" + quote("https://example.com/hook"))
-        assert refused.value.parameter == "callback"
-        assert "example.com" not in refused.value.message
-
     def test_two_ways_to_ask_for_speakers_contradict_each_other(self) -> None:
         with pytest.raises(InvalidRequest):
             parse("diarize=true&diarize_model=latest")
@@ -185,8 +179,3 @@ class TestTogether:
     def test_garbage_is_read_or_refused_with_an_error_of_ours(self, query: str) -> None:
         with suppress(SttError):
             parse(query)
-
-
-def test_what_has_no_effect_is_named_for_the_log() -> None:
-    asked = parse_live(b"diarize=true&numerals=false&keyterm=x&utterances=true&smart_format=true", 20)
-    assert asked.without_effect == ("keyterm", "diarize")

@@ -1,11 +1,9 @@
 import pytest
 
-from app.dialects import deepgram_options
 from app.dialects.deepgram_options import parse_listen
-from app.dialects.deepgram_parameters import BY_NAME, PARAMETERS, Kind, Parameter, Support
+from app.dialects.deepgram_parameters import BY_NAME, PARAMETERS, Kind, Support
 from app.domain.audio import AudioFormat
 from app.domain.errors import InvalidParameter, InvalidRequest, UnsupportedModel
-from app.domain.transcript import RequestWarning
 
 
 def parse(query: str):  # type: ignore[no-untyped-def]
@@ -67,21 +65,6 @@ def test_both_diarize_forms_together_are_refused() -> None:
 
 def test_unknown_parameters_are_ignored() -> None:
     assert parse("speech_final=true&foo=bar").options.warnings == ()
-
-
-def test_what_has_no_effect_is_reported_when_used_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    useless = Parameter("useless", Kind.CHOICE, Support.WARNED, "It does `nothing`.")
-    monkeypatch.setattr(deepgram_options, "PARAMETERS", (*PARAMETERS, useless))
-    assert parse("useless=x&redact=pci&ner=true").options.warnings == (
-        RequestWarning("useless", "unsupported_parameter", "It does nothing."),
-    )
-    assert parse("useless=false&redact=pci&ner=true").options.warnings == ()
-
-
-def test_every_warned_parameter_warns() -> None:
-    for parameter in PARAMETERS:
-        if parameter.support is Support.WARNED:
-            assert [w.parameter for w in parse(f"{parameter.name}=true").options.warnings] == [parameter.name]
 
 
 def test_smart_format_and_paragraphs_imply_punctuation() -> None:
