@@ -8,7 +8,7 @@ _HOSTED_PREFIX = "gpt-"
 
 
 def wanted_model(name: str | None) -> str | None:
-    """The model to ask the catalogue for; None: the default. What begins with ``gpt-`` runs at OpenAI only and means that."""
+    """The model to ask the catalogue for; None: the default, as for names with ``gpt-``, which run at OpenAI only."""
     if name is None or not name.strip() or name.strip().lower().startswith(_HOSTED_PREFIX):
         return None
     return name.strip()
