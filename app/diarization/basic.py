@@ -56,7 +56,7 @@ class BasicDiarizer:
 
 
 class _BasicSession:
-    """Fulfils ``ports.SpeakerSession``: keeps 2 MB for an hour of speech."""
+    """Fulfils ``ports.SpeakerSession``: keeps 8 MB for an hour of speech."""
 
     def __init__(self) -> None:
         self._feed = WindowFeed()

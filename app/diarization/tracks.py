@@ -1,6 +1,6 @@
 """One channel's sound as evidence about voices: what each stretch of an eighth of a second adds up to.
 
-Nothing but these sums is kept: 2 MB for an hour of speech.
+Nothing but these sums is kept: 8 MB for an hour of speech.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ class SpeakerSession(Protocol):
 
 
 class LiveSpeakers(Protocol):
-    """One channel of a live stream. Cheap enough for the event loop: about 2 ms for a second of speech.
+    """One channel of a live stream. Cheap enough for the event loop: under 1 ms for a second of sound.
 
     ``final`` names the speakers of a final that covers the sound up to ``end_s``; finals come in order and cover everything.
     A label is never changed and means the same voice all along. ``interim`` is a guess that leaves no trace. Memory is
