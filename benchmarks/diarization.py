@@ -1,4 +1,4 @@
-"""How often the basic diarizer is wrong, and what it costs: ``python -m benchmarks.diarization`` (needs espeak-ng and flite).
+"""How often the basic diarizer is wrong, and what it costs: ``python -m benchmarks.diarization``. Needs espeak-ng, flite.
 
 DER is the share of spoken time that is missed, invented or given to the wrong speaker, after the labels were matched in the
 best way; with a collar, a quarter of a second around each begin and end does not count. ``confusion`` is the last part of

@@ -64,6 +64,7 @@ def transcribe(
     language: Annotated[str, typer.Option(help="Language code, or `auto` to detect it.")] = "en",
     translate: Annotated[bool, typer.Option(help="Translate into English.")] = False,
     multichannel: Annotated[bool, typer.Option(help="Transcribe each channel apart.")] = False,
+    diarize: Annotated[bool, typer.Option("--diarize", help="Tell speakers apart: in captions and JSON.")] = False,
     keyterm: Annotated[list[str] | None, typer.Option(help="Word or phrase to favour; may be repeated.")] = None,
     caption_line_length: CaptionLineLength = DEFAULTS.line_length,
     caption_lines: CaptionLines = DEFAULTS.lines,
@@ -72,7 +73,7 @@ def transcribe(
     """Transcribe recordings without a server."""
     render = Rendering(output, CueLimits(caption_line_length, caption_lines, caption_duration))
     with plain_failures():
-        failures = _transcribe(files, render, model, language, translate, multichannel, tuple(keyterm or ()))
+        failures = _transcribe(files, render, model, language, translate, multichannel, diarize, tuple(keyterm or ()))
     if failures:
         raise typer.Exit(1)
 
@@ -84,6 +85,7 @@ def _transcribe(
     language: str,
     translate: bool,
     multichannel: bool,
+    diarize: bool,
     keyterms: tuple[str, ...],
 ) -> int:
     check_keyterms(keyterms)
@@ -103,6 +105,7 @@ def _transcribe(
         translate=translate,
         keyterms=strongest(Keyterm(term) for term in keyterms),
         multichannel=multichannel,
+        diarize=diarize,
         text=TextOptions(punctuate=True, paragraphs=True, utterances=True, filler_words=True),
     )
     return asyncio.run(_transcribe_all(settings, files, options, output, console))
