@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -81,14 +81,19 @@ async def _receive_plain(request: Request, limits: BodyLimits, file: BinaryIO) -
             file.write(data)
 
 
-async def _receive_form(request: Request, limits: BodyLimits, file: BinaryIO) -> None:
+async def parse_form(request: Request, limits: BodyLimits) -> FormData:
+    """Read a multipart form; whoever asked closes it. Files above 1 MB are on the disk, text fields may not be longer."""
     parser = MultiPartParser(request.headers, _limited(request, limits), max_files=10, max_fields=100)
     try:
-        form = await parser.parse()
+        return await parser.parse()
     except SttError:
         raise
     except (MultiPartException, KeyError, ValueError):
         raise InvalidPayload("The multipart form could not be read.") from None
+
+
+async def _receive_form(request: Request, limits: BodyLimits, file: BinaryIO) -> None:
+    form = await parse_form(request, limits)
     try:
         upload = next((value for _, value in form.multi_items() if isinstance(value, UploadFile)), None)
         if upload is None:

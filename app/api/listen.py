@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timezone
-from typing import BinaryIO
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -14,11 +13,10 @@ from app.api.body import BodyLimits, receive_audio
 from app.api.callbacks import accept_job
 from app.api.dependencies import CurrentMetrics, CurrentServices, CurrentSettings, Listener, RequestId
 from app.api.openapi import LISTEN_OPENAPI
+from app.api.presence import while_connected
 from app.dialects.deepgram_options import ListenRequest, parse_listen
 from app.dialects.deepgram_rest import RequestFacts
-from app.domain.errors import ClientGone
 from app.domain.transcript import Timing, Transcript
-from app.services.transcribe import RecordingJob
 
 router = APIRouter()
 
@@ -43,33 +41,12 @@ async def listen(
             services.transcriber.admit(asked.options) as job,
             receive_audio(request, limits, services.fetcher) as body,
         ):
-            transcript = await _while_connected(request, job, body.file)
+            transcript = await while_connected(request, job.run(body.file))
     metrics.count_recording(transcript)
     log_work(transcript)
     facts = RequestFacts(request_id, created, body.sha256, asked.tags, asked.extra)
     # an hour of words takes 0.2 s to divide into captions, and live streams must not wait for that
     return await asyncio.to_thread(_render, transcript, asked, facts)
-
-
-async def _while_connected(request: Request, job: RecordingJob, file: BinaryIO) -> Transcript:
-    """Transcribe, and stop the work as soon as nobody waits for it."""
-    work = asyncio.ensure_future(job.run(file))
-    departure = asyncio.ensure_future(_departure(request))
-    try:
-        await asyncio.wait({work, departure}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientGone
-        return work.result()
-    finally:
-        departure.cancel()
-        work.cancel()
-        await asyncio.gather(work, departure, return_exceptions=True)
-
-
-async def _departure(request: Request) -> None:
-    """Return when the client has closed its connection. The body must have been read to its end."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _render(transcript: Transcript, asked: ListenRequest, facts: RequestFacts) -> Response:
