@@ -6,8 +6,6 @@ import hashlib
 from dataclasses import replace
 from typing import BinaryIO, Protocol
 
-from anyio import to_thread
-
 from app.domain.audio import Pcm16k
 from app.domain.errors import EngineFailed, Overloaded, SttError, Unavailable
 from app.domain.jobs import Job, Outcome
@@ -15,6 +13,7 @@ from app.domain.options import DecodeOptions, TranscribeOptions
 from app.domain.ports import EngineSession, Fetcher, JobClass
 from app.domain.transcript import Hypothesis, LanguageGuess, Transcript
 from app.services.jobs import Jobs
+from app.services.threads import in_thread
 from app.services.transcribe import Transcriber
 from app.telemetry import logger
 
@@ -59,7 +58,7 @@ class Recognition:
         try:
             async with self._transcriber.admit(edge.options(job)) as admitted:
                 with await self._audio(job) as file:
-                    sha256 = await to_thread.run_sync(_digest, file)
+                    sha256 = await in_thread(_digest, file)
                     unhurried = replace(admitted, session=_UnhurriedSession(admitted.session))
                     transcript = await unhurried.run(file)
             return edge.answer(job, transcript, sha256)
@@ -73,14 +72,15 @@ class Recognition:
             return edge.refusal(job, EngineFailed())
 
     async def _audio(self, job: Job) -> BinaryIO:
+        """Opened in the event loop, which takes no time: a thread would leave the file open where the job is cancelled."""
         spool = self._jobs.spool
         if job.audio_url:
             try:
-                return await to_thread.run_sync(spool.open, job.job_id)  # fetched before the server died
+                return spool.open(job.job_id)  # fetched before the server died
             except FileNotFoundError:
                 async with self._jobs.receiving(job.job_id) as file:
                     await self._fetcher.fetch(job.audio_url, file, self._max_bytes)
-        return await to_thread.run_sync(spool.open, job.job_id)
+        return spool.open(job.job_id)
 
 
 class _UnhurriedSession:

@@ -11,9 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
 
-import anyio.to_thread
 import numpy as np
 
 from app.domain.audio import SAMPLE_RATE, PcmBlock, seconds
@@ -23,6 +21,7 @@ from app.domain.options import DecodeOptions
 from app.domain.ports import DecodedAudio, Diarizer, EngineSession, JobClass, SpeakerSession, Vad, VadStream
 from app.domain.speakers import segments_with_speakers, shifted_turns
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment, Word
+from app.services.threads import in_thread
 
 DETECT_S = 10.0
 """Seconds of speech a language is detected on: one window's worth would delay the first words of long files for little."""
@@ -38,8 +37,6 @@ _FALLBACK_LANGUAGE = "en"
 Heard = Callable[[int, str, tuple[Segment, ...]], None]
 """Is told a channel's index, the language of the text, and segments that are done: in order, without gaps, while decoding
 goes on. They name no speakers yet."""
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -113,7 +110,7 @@ class RecordingPipeline:
         self._progress = on_progress
         with_file = ExitStack()
         try:
-            audio = await _in_thread(with_file.enter_context, opened)
+            audio = await in_thread(with_file.enter_context, opened)
             await self._recognise(audio.blocks(), multichannel)
             if not self._channels:  # the part that is wanted lies behind the end: no words, but an answer of the usual form
                 self._channels = [self._new_channel() for _ in range(audio.channels if multichannel else 1)]
@@ -124,19 +121,19 @@ class RecordingPipeline:
                 if self._code_switching:
                     channel.result.language = _main_language(channel.result)
                 if channel.speakers is not None:
-                    channel.result.segments = await _in_thread(
+                    channel.result.segments = await in_thread(
                         self._named, channel.speakers, channel.result.segments, on_cancel=self._close_speakers
                     )
         finally:
             self._close_speakers()
             await self._abandon()
-            await _in_thread(with_file.close)
+            await in_thread(with_file.close)
         duration_s = self._start_s + seconds(self._samples) if self._samples else 0.0
         return [channel.result for channel in self._channels], duration_s
 
     async def _recognise(self, blocks: Iterator[PcmBlock], multichannel: bool) -> None:
         while True:
-            chunks = await _in_thread(self._next_chunks, blocks, multichannel, on_cancel=self._close_speakers)
+            chunks = await in_thread(self._next_chunks, blocks, multichannel, on_cancel=self._close_speakers)
             if chunks is None:
                 break
             for channel, chunk in chunks:
@@ -265,26 +262,6 @@ class RecordingPipeline:
         for decode in decodes:
             decode.cancel()
         await asyncio.gather(*decodes, return_exceptions=True)
-
-
-async def _in_thread(work: Callable[..., T], *arguments: Any, on_cancel: Callable[[], None] | None = None) -> T:
-    """Run ``work`` in a thread; when cancelled, wait for its end first. ``on_cancel`` may hurry it.
-
-    A file must not be closed under the thread that reads it: libav and libsndfile then crash the process.
-    """
-    running = asyncio.ensure_future(anyio.to_thread.run_sync(work, *arguments))
-    cancelled: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait([running])
-        except asyncio.CancelledError as request:  # noqa: PERF203 - a cancel is what the loop is for
-            cancelled = request
-            if on_cancel is not None:
-                on_cancel()
-    if cancelled is not None:
-        running.exception()  # nobody else will ask for it
-        raise cancelled
-    return running.result()
 
 
 def _main_language(channel: RecognisedChannel) -> str:
