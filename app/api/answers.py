@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.dialects.deepgram_options import ListenRequest
 from app.dialects.deepgram_rest import RequestFacts, render_response
 from app.dialects.subtitles import render_srt, render_text, render_vtt
-from app.domain.transcript import Transcript
+from app.domain.transcript import Timing, Transcript
 from app.telemetry import logger
 
 _CAPTIONS = {"srt": (render_srt, "application/x-subrip"), "vtt": (render_vtt, "text/vtt")}
@@ -21,6 +21,12 @@ def render_answer(transcript: Transcript, asked: ListenRequest, facts: RequestFa
     render, media_type = _CAPTIONS[asked.response_format]
     charset = "; charset=utf-8" if media_type.startswith("text/") else ""
     return render(transcript, asked.captions).encode(), f"{media_type}{charset}"
+
+
+def server_timing(timing: Timing) -> str:
+    """Where the time went, in milliseconds, as browsers and benchmarks read it (W3C Server Timing)."""
+    parts = {"queue": timing.queue_s, "decode": timing.decode_s, "total": timing.total_s}
+    return ", ".join(f"{name};dur={duration_s * 1000:.1f}" for name, duration_s in parts.items())
 
 
 def log_work(transcript: Transcript) -> None:

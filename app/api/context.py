@@ -11,14 +11,16 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import UNKNOWN_ROUTE, error_response
+from app.api.errors import OPENAI_PATHS, SHARED_PATHS, UNKNOWN_ROUTE, error_response
 from app.domain.errors import EngineFailed, NotFound, QueryTooLong, SttError
 from app.telemetry import logger
 
 PROJECT_ID = str(uuid5(UUID(int=0), "whisperapi"))
 """The one project of a self-hosted server, as Deepgram's ids look."""
 
-LISTEN_PATH = "/v1/listen"
+COUNTED_PATHS = frozenset({"/v1/listen", "/v1/audio/transcriptions", "/v1/audio/translations"})
+"""Routes whose answers are counted."""
+
 _BEGINNINGS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 _log = logger(__name__)
 
@@ -59,7 +61,7 @@ class RequestContext:
             await call.refuse(EngineFailed())
         finally:
             _log.info("request", method=call.method, path=_loggable(scope), status=call.status, seconds=call.elapsed_s)
-            if _loggable(scope) == LISTEN_PATH and call.status is not None:
+            if _loggable(scope) in COUNTED_PATHS and call.status is not None:
                 self._count("batch" if scope["type"] == "http" else "stream", call.status)
 
 
@@ -89,6 +91,8 @@ class _Call:
             message.setdefault("headers", [])
             headers = MutableHeaders(scope=message)
             headers["dg-request-id"] = self._request_id
+            if self._scope["path"].startswith((*OPENAI_PATHS, *SHARED_PATHS)):
+                headers["x-request-id"] = self._request_id
             if self._scope["state"].get("authenticated"):
                 headers["dg-project-id"] = PROJECT_ID
         try:
@@ -99,7 +103,7 @@ class _Call:
 
     async def refuse(self, error: SttError) -> None:
         """Answer with an error instead of what was asked for; a WebSocket's handshake too (contract 3.8)."""
-        response = error_response(error, self._request_id)
+        response = error_response(error, self._request_id, self._scope["path"])
         prefix = "websocket." if self._scope["type"] == "websocket" else ""
         start = {"type": f"{prefix}http.response.start", "status": response.status_code, "headers": response.raw_headers}
         await self.send(start)

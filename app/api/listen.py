@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api.answers import log_work, render_answer
+from app.api.answers import log_work, render_answer, server_timing
 from app.api.body import BodyLimits, receive_audio
 from app.api.callbacks import accept_job
 from app.api.dependencies import CurrentMetrics, CurrentServices, CurrentSettings, Listener, RequestId
@@ -16,7 +16,7 @@ from app.api.openapi import LISTEN_OPENAPI
 from app.api.presence import while_connected
 from app.dialects.deepgram_options import ListenRequest, parse_listen
 from app.dialects.deepgram_rest import RequestFacts
-from app.domain.transcript import Timing, Transcript
+from app.domain.transcript import Transcript
 
 router = APIRouter()
 
@@ -53,13 +53,7 @@ def _render(transcript: Transcript, asked: ListenRequest, facts: RequestFacts) -
     headers = {
         "dg-model-name": transcript.model.name,
         "dg-model-uuid": transcript.model.uuid,
-        "Server-Timing": _server_timing(transcript.timing),
+        "Server-Timing": server_timing(transcript.timing),
     }
     body, media_type = render_answer(transcript, asked, facts)
     return Response(body, headers=headers, media_type=media_type)
-
-
-def _server_timing(timing: Timing) -> str:
-    """Where the time went, in milliseconds, as browsers and benchmarks read it (W3C Server Timing)."""
-    parts = {"queue": timing.queue_s, "decode": timing.decode_s, "total": timing.total_s}
-    return ", ".join(f"{name};dur={duration_s * 1000:.1f}" for name, duration_s in parts.items())

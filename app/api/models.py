@@ -22,9 +22,10 @@ async def list_models(services: CurrentServices) -> Response:
 
 @router.get("/v1/models/{model_id:path}", summary="Show one installed model")
 async def show_model(model_id: str, services: CurrentServices) -> Response:
-    """By UUID or by name."""
-    models = await run_in_threadpool(services.catalog.installed)
-    for model in models:
-        if model_id in (model.info.uuid, model.info.name):
-            return Response(render_model(model), media_type="application/json")
-    raise NotFound("A model with the submitted ID cannot be found.")
+    """By UUID, or by any of its names."""
+    catalog = services.catalog
+    is_default = model_id.lower() in catalog.data.default_aliases
+    model = await run_in_threadpool(lambda: catalog.default() if is_default else catalog.find_installed(model_id))
+    if model is None:
+        raise NotFound("A model with the submitted ID cannot be found.")
+    return Response(render_model(model), media_type="application/json")

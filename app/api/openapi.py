@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.dialects.deepgram_parameters import PARAMETERS, Kind, Parameter
+from app.dialects.openai_options import Field
 
 _TYPES = {
     Kind.BOOL: "boolean",
@@ -39,6 +41,23 @@ LISTEN_OPENAPI: dict[str, Any] = {
     },
     "security": [{"key": []}],
 }
+
+
+def form_openapi(fields: Sequence[Field]) -> dict[str, Any]:
+    """The request body of a route that takes OpenAI's form."""
+    properties = {field.name: _form_value(field.kind) | {"description": field.note} for field in fields}
+    schema = {"type": "object", "required": ["file"], "properties": properties}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}},
+        "security": [{"key": []}],
+    }
+
+
+def _form_value(kind: str) -> dict[str, Any]:
+    if kind == "file":
+        return {"type": "string", "format": "binary"}
+    return {"type": "array", "items": {"type": "string"}} if kind == "array" else {"type": kind}
+
 
 SECURITY_SCHEMES: dict[str, Any] = {
     "key": {

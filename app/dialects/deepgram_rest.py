@@ -167,11 +167,14 @@ def error_message(error: SttError) -> str:
     return prefix + error.message
 
 
-def render_error(error: SttError, request_id: str) -> bytes:
-    """The error body: legacy keys always, the newer ones beside them where newer SDKs look for them (contract 1.3)."""
+def render_error(error: SttError, request_id: str, beside: Json | None = None) -> bytes:
+    """The error body: legacy keys always, the newer ones beside them where newer SDKs look for them (contract 1.3).
+
+    ``beside`` is what other clients of the same route read under ``error``.
+    """
     message = error_message(error)
     body = {"err_code": _ERROR_CODES[error.kind], "err_msg": message, "request_id": request_id}
     if error.kind in _MODERN:
         category, details = _MODERN[error.kind]
         body |= {"category": category, "message": message, "details": details}
-    return orjson.dumps(body)
+    return orjson.dumps(body if beside is None else {**body, "error": beside})

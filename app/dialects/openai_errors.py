@@ -35,9 +35,25 @@ _TYPES: dict[ErrorKind, tuple[str, str | None]] = {
 }
 
 
+def status(error: SttError, usual: int) -> int:
+    """OpenAI's HTTP status where it is not the ``usual`` one: 404 for models, 403 for keys that may not."""
+    if error.kind is ErrorKind.INSUFFICIENT_SCOPE:
+        return 403
+    if error.kind is ErrorKind.UNSUPPORTED_MODEL and error.parameter == "model":
+        return 404
+    return usual
+
+
 def error_object(error: SttError) -> Json:
     """What stands under ``error``; all four keys are always there, as the SDKs' types have them."""
     kind, code = _TYPES[error.kind]
+    if error.kind is ErrorKind.UNSUPPORTED_MODEL and error.parameter == "language":
+        return {
+            "message": "The language is not supported.",
+            "type": kind,
+            "param": "language",
+            "code": "unsupported_language",
+        }
     return {"message": error.message, "type": kind, "param": error.parameter, "code": code}
 
 

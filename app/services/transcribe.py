@@ -15,11 +15,12 @@ from app.domain.options import DecodeOptions, DecodingChoices, TranscribeOptions
 from app.domain.ports import AudioDecoder, Diarizer, EnginePool, EngineSession, InstalledModel, Vad
 from app.domain.text.formatter import Formatter
 from app.domain.text.redaction_rules import redaction_warnings
-from app.domain.transcript import Channel, RequestWarning, Segment, Timing, Transcript
+from app.domain.transcript import Channel, LanguageGuess, RequestWarning, Segment, Timing, Transcript
 from app.services.catalog import Catalog, Resolution
 from app.services.intelligence import Analyst
 from app.services.recording import Heard, RecognisedChannel, RecordingPipeline
 from app.services.residency import ResidentModels
+from app.services.spoken_language import detect_spoken_language
 
 Progress = Callable[[float], None]
 
@@ -134,6 +135,16 @@ class Transcriber:
         except asyncio.TimeoutError:
             raise DecodeTimeout from None
 
+    async def detect_language(self, job: RecordingJob, source: BinaryIO) -> tuple[LanguageGuess, ...]:
+        """The languages that an admitted recording may be in."""
+        opened = self._decoder.open(source, job.options.audio_format, self._limits, job.options.part)
+        try:
+            return await asyncio.wait_for(
+                detect_spoken_language(opened, self._vad, job.session, job.decode.languages), self._timeout_s
+            )
+        except asyncio.TimeoutError:
+            raise DecodeTimeout from None
+
 
 @dataclass(slots=True)
 class RecordingJob:
@@ -178,6 +189,10 @@ class RecordingJob:
         )
         return await self.transcriber.analyst.analyse(transcript, self.options.intelligence)
 
+    async def detect_language(self, source: BinaryIO) -> tuple[LanguageGuess, ...]:
+        """What is spoken in ``source``, most probable first; none where nobody speaks. Nothing is transcribed."""
+        return await self.transcriber.detect_language(self, source)
+
     def _formatting(self, on_heard: HeardChannel) -> Heard:
         formatter = Formatter(self.options.text)
 
@@ -213,4 +228,4 @@ def _check_abilities(model: InstalledModel, options: TranscribeOptions) -> None:
         raise InvalidParameter(f"translate: the model `{model.info.name}` cannot translate", parameter="translate")
     unknown = [code for code in (*options.detect_among, *options.language_hints) if code not in model.languages]
     if unknown:
-        raise UnsupportedModel
+        raise UnsupportedModel(parameter="language")
