@@ -32,8 +32,8 @@ Whisper's own weights learnt on 1500 frames and are known to loop far below: suc
 and decoded again with all of it."""
 
 
-def fitted_frames(duration_s: float) -> int:
+def fitted_frames(duration_s: float, margin_frames: int = MARGIN_FRAMES) -> int:
     """Encoder frames for ``duration_s`` seconds of audio: its own and a margin, rounded up, at least the floor."""
-    needed = math.ceil(FRAMES_PER_SECOND * duration_s) + MARGIN_FRAMES
+    needed = math.ceil(FRAMES_PER_SECOND * duration_s) + margin_frames
     rounded = -(-needed // STEP_FRAMES) * STEP_FRAMES
     return min(FULL_CONTEXT, max(FLOOR_FRAMES, rounded))
