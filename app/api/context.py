@@ -11,14 +11,14 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import OPENAI_PATHS, SHARED_PATHS, UNKNOWN_ROUTE, error_response
+from app.api.errors import OPENAI_PATHS, PLAIN_PATHS, SHARED_PATHS, UNKNOWN_ROUTE, error_response
 from app.domain.errors import EngineFailed, NotFound, QueryTooLong, SttError
 from app.telemetry import logger
 
 PROJECT_ID = str(uuid5(UUID(int=0), "whisperapi"))
 """The one project of a self-hosted server, as Deepgram's ids look."""
 
-COUNTED_PATHS = frozenset({"/v1/listen", "/v1/audio/transcriptions", "/v1/audio/translations"})
+COUNTED_PATHS = PLAIN_PATHS | {"/v1/listen", "/v1/audio/transcriptions", "/v1/audio/translations"}
 """Routes whose answers are counted."""
 
 _BEGINNINGS = ("http.response.start", "websocket.http.response.start", "websocket.accept")

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.dialects import openai_errors
+from app.dialects import openai_errors, plain_rest
 from app.dialects.deepgram_rest import error_message, render_error
 from app.domain.errors import (
     ErrorKind,
@@ -46,6 +46,9 @@ STATUS = {
 OPENAI_PATHS = ("/v1/audio/", "/v1/realtime")
 """What the paths of OpenAI's routes begin with; their errors have another body."""
 
+PLAIN_PATHS = frozenset({"/transcribe", "/detect-language", "/asr", "/ws/transcribe"})
+"""Routes whose clients were written for FastAPI servers and read ``detail``."""
+
 SHARED_PATHS = ("/v1/models",)
 """Routes of both vendors' clients, whose errors both can read."""
 
@@ -62,6 +65,8 @@ def error_response(error: SttError, request_id: str, path: str = "") -> Response
     status = STATUS[error.kind]
     if path.startswith(OPENAI_PATHS):
         body, status = openai_errors.render_error(error), openai_errors.status(error, status)
+    elif path in PLAIN_PATHS:
+        body = plain_rest.render_error(error, request_id)
     elif path.startswith(SHARED_PATHS):
         body = render_error(error, request_id, openai_errors.error_object(error))
     else:

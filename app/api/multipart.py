@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -48,7 +48,7 @@ async def receive_form(request: Request, limits: BodyLimits) -> AsyncIterator[Re
     try:
         fields = tuple((name, value) for name, value in form.multi_items() if isinstance(value, str))
         uploads = tuple(
-            Upload(name, value.filename or "", cast("BinaryIO", value.file))
+            Upload(name, value.filename or "", value.file)
             for name, value in form.multi_items()
             if isinstance(value, UploadFile)
         )
