@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.api import diction, listen, listen_live, models, openai_audio, plain, plain_live, system
+from app.api import diction, listen, listen_live, models, openai_audio, plain, plain_live, realtime, system
 from app.api.callbacks import CallbackEdge
 from app.api.context import RequestContext
 from app.api.errors import register_error_handlers
@@ -69,7 +69,7 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
     metrics = app.state.metrics
     app.add_middleware(RequestContext, max_query_bytes=settings.max_query_bytes, count=metrics.count_request)
     register_error_handlers(app)
-    for module in (listen, listen_live, diction, openai_audio, plain, plain_live, models, system):
+    for module in (listen, listen_live, diction, realtime, openai_audio, plain, plain_live, models, system):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend it
     return app

@@ -30,7 +30,7 @@ async def dictate(socket: WebSocket) -> None:
         await authorise(socket, services.accounts if settings.auth else None, LISTEN_SCOPE)
         async with services.live.admit(parse_handshake(socket.scope["query_string"])) as stream:
             await socket.accept(chosen_subprotocol(socket))
-            messages = OpenAiSocket(socket, settings.stream_idle_timeout_s / 2)
+            messages = OpenAiSocket(socket, settings.stream_idle_timeout_s / 3)
             try:
                 with metrics.active_requests.labels("stream").track_inprogress():
                     counts = await stream.run(_Link(messages))

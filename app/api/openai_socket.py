@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 
-from starlette.responses import Response
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app.api.errors import STATUS
-from app.dialects.openai_errors import render_error
-from app.domain.errors import ClientGone, Overloaded, SttError, Unavailable
+from app.api.errors import error_response
+from app.domain.errors import ClientGone, SttError
 from app.domain.stream.events import KeepAlive
 
 
 async def refuse(socket: WebSocket, error: SttError) -> None:
     """Answer the handshake with the error's status and body instead of the upgrade."""
-    headers = {}
-    if isinstance(error, (Overloaded, Unavailable)):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    body = render_error(error)
-    await socket.send_denial_response(
-        Response(body, status_code=STATUS[error.kind], headers=headers, media_type="application/json")
-    )
+    await socket.send_denial_response(error_response(error, socket.state.request_id, socket.scope["path"]))
 
 
 class OpenAiSocket:

@@ -108,7 +108,7 @@ class TestHandshake:
         assert self.refused(stage, "/v1/audio/stream?language=xx", 400)["param"] == "language"
 
     def test_an_unknown_model(self, stage: Stage) -> None:
-        assert self.refused(stage, f"{PATH}&model=nonsense", 400)["code"] == "model_not_found"
+        assert self.refused(stage, f"{PATH}&model=nonsense", 404)["code"] == "model_not_found"
 
     def test_a_prompt_that_is_too_long(self, stage: Stage) -> None:
         assert self.refused(stage, f"{PATH}&prompt={'x' * 1001}", 400)["param"] == "prompt"
