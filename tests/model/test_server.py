@@ -153,12 +153,20 @@ def test_the_command_line_hears_the_same(tmp_path: Path, client: httpx.Client) -
         "HF_HUB_OFFLINE": "1",
     }
     command = [sys.executable, "-m", "cli", "transcribe", str(AUDIO / "sentences-10s.wav")]
-    for output_format in ("text", "srt", "vtt"):
+    for output_format, params in (("text", ()), ("srt", ()), ("vtt", ("replace=door:gate", "start=2.5"))):
+        given = [part for param in params for part in ("--param", param)]
         printed = subprocess.run(
-            [*command, "--format", output_format], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+            [*command, "--format", output_format, *given],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
-        query = f"/v1/listen?response_format={output_format}&filler_words=true"
-        assert printed == client.post(query, content=clip("sentences-10s.wav")).text
+        query = "&".join((f"response_format={output_format}", "filler_words=true", *params))
+        assert printed == client.post(f"/v1/listen?{query}", content=clip("sentences-10s.wav")).text
+    assert "gate" in printed
+    assert "Good" not in printed
 
 
 def test_sigterm_lets_a_running_request_finish(tmp_path: Path) -> None:
