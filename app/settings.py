@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0)
     """Threads per worker. 0: cores divided by workers."""
 
+    auto_tune: bool = False
+    """Choose workers and threads that are left at 0 by measuring the machine when the server starts: once, some seconds."""
+
     gpu: bool = True
     """Use a GPU when the installed engine build has a backend for one."""
 

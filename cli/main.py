@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from app import __version__
+from cli.bench import bench
 from cli.doctor import doctor
 from cli.jobs import jobs_app
 from cli.keys import keys_app
@@ -24,6 +25,7 @@ app.command()(transcribe)
 app.command()(stream)
 app.command()(listen)
 app.command()(doctor)
+app.command()(bench)
 app.add_typer(keys_app, name="keys")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(models_app, name="models")

@@ -22,6 +22,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.telemetry import configure_logging
 from app.wiring import build_accounts, build_catalog, start_services
+from cli.bench import auto_tune as tune
 from cli.failures import plain_failures
 from cli.garbage import keep_collections_short
 from cli.models import ensure_default_model
@@ -41,6 +42,7 @@ def serve(
     model: Annotated[str | None, typer.Option(help="Default model; pulled when it is not here.")] = None,
     workers: Annotated[int | None, typer.Option(help="Decode workers per model.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads per worker.")] = None,
+    auto_tune: Annotated[bool, typer.Option("--auto-tune", help="Choose workers and threads by measuring.")] = False,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Answer without keys (loopback only).")] = False,
     insecure: Annotated[bool, typer.Option("--insecure", help="Allow --no-auth on any address.")] = False,
 ) -> None:
@@ -51,6 +53,7 @@ def serve(
         "default_model": model,
         "workers": workers,
         "threads": threads,
+        "auto_tune": True if auto_tune else None,
         "auth": False if no_auth else None,
         "insecure": True if insecure else None,
     }
@@ -67,6 +70,8 @@ def _serve(settings: Settings) -> None:
     first_key = _ensure_first_key(settings) if settings.auth else None
     found, notice = ensure_default_model(settings, build_catalog(settings), console)
     serving = settings.model_copy(update={"default_model": found.info.name})
+    if serving.auto_tune:
+        serving = tune(serving, found, console)
     # uvicorn raises the signal again once it has shut down in order; ending on request is no failure
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with suppress(KeyboardInterrupt):

@@ -1,0 +1,77 @@
+"""Measuring with the real engine, on the self-test model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.domain.ports import InstalledModel
+from app.engines.gpu import probe_devices
+from app.settings import Settings
+from app.wiring import build_catalog
+from cli import bench_run
+from cli.bench_run import run_short
+from cli.main import app
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("WHISPERAPI_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("WHISPERAPI_DEFAULT_MODEL", "selftest")
+    monkeypatch.setattr(bench_run, "usable_cores", lambda: 2)
+    return Settings(_env_file=None)
+
+
+@pytest.fixture
+def model(settings: Settings) -> InstalledModel:
+    return build_catalog(settings).default()
+
+
+def test_the_short_form_tries_every_combination(settings: Settings, model: InstalledModel) -> None:
+    said: list[str] = []
+    best, figures = asyncio.run(run_short(settings, model, said.append))
+    assert said == ["1 x 2", "2 x 1"]
+    assert [(row["workers"], row["threads"]) for row in figures["combinations"]] == [(1, 2), (2, 1)]
+    assert (best.workers, best.threads) in [(1, 2), (2, 1)]
+    assert all(row["batch_speed"] > 0 and row["final_s"] > 0 for row in figures["combinations"])
+
+
+def test_one_combination_needs_no_measuring(
+    settings: Settings, model: InstalledModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_run, "usable_cores", lambda: 1)
+    best, figures = asyncio.run(run_short(settings, model, lambda _: None))
+    assert (best.workers, best.threads, figures["combinations"]) == (1, 1, [])
+
+
+def test_the_devices_in_use_can_be_asked(model: InstalledModel) -> None:
+    assert probe_devices(model.path, use_gpu=False) is not None
+    assert probe_devices(Path("missing.bin"), use_gpu=False) is None
+
+
+def test_bench_prints_figures_and_a_proposal(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def few_streams(*_: object) -> tuple[int, tuple[()]]:
+        return 7, ()
+
+    monkeypatch.setattr(bench_run, "find_capacity", few_streams)
+    result = CliRunner().invoke(app, ["bench", "--json"])
+    assert result.exit_code == 0, result.output
+    printed = json.loads(result.stdout)
+    assert printed["figures"]["streams_within_marks"] == 7
+    assert {row["threads"] for row in printed["figures"]["threads"]} == {1, 2}
+    assert all(row["full_window_s"] > row["fitted_window_s"] > 0 for row in printed["figures"]["threads"])
+    lines = CliRunner().invoke(app, ["bench"]).stdout
+    assert "Proposal: WHISPERAPI_WORKERS=" in lines
+    assert "Live streams within Deepgram's latencies: 7" in lines
+
+
+def test_a_model_that_is_not_installed_is_refused_with_a_sentence(settings: Settings) -> None:
+    result = CliRunner().invoke(app, ["bench", "--model", "large-v3"])
+    assert result.exit_code == 1
+    assert "whisperapi models list" in result.output

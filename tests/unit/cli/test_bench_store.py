@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from app.domain.ports import InstalledModel
+from app.domain.transcript import ModelInfo
+from app.services.tuning import Combination
+from app.settings import Settings
+from cli import bench
+from cli.bench_store import KEPT, Fingerprint, Measurements, take_fingerprint
+
+FINGERPRINT = Fingerprint("Some CPU", 4, "base", 100, "1.5.1", gpu=True, flash_attention=True, workers=0, threads=0)
+MODEL = InstalledModel(
+    ModelInfo("base", "1", "whisper"), Path("base.bin"), 100, ("en",), multilingual=False, translates=False
+)
+
+
+def window(seconds: float) -> dict[str, object]:
+    return {"threads": [{"full_window_s": 2 * seconds}, {"full_window_s": seconds}]}
+
+
+def test_a_measurement_is_found_under_the_same_conditions_only(tmp_path: Path) -> None:
+    store = Measurements(tmp_path)
+    store.remember(FINGERPRINT, Combination(2, 2), window(1.0))
+    found = store.find(FINGERPRINT)
+    assert found is not None
+    assert found.best == Combination(2, 2)
+    assert found.full_window_s == 1.0
+    for changed in (replace(FINGERPRINT, cores=3), replace(FINGERPRINT, engine="1.5.2"), replace(FINGERPRINT, workers=1)):
+        assert store.find(changed) is None
+
+
+def test_a_newer_measurement_takes_the_place_of_the_older(tmp_path: Path) -> None:
+    store = Measurements(tmp_path)
+    for workers in (1, 2):
+        store.remember(FINGERPRINT, Combination(workers, 1), {})
+    [kept] = store.all()
+    assert kept.workers == 2
+
+
+def test_the_file_does_not_grow_without_end(tmp_path: Path) -> None:
+    store = Measurements(tmp_path)
+    for cores in range(KEPT + 5):
+        store.remember(replace(FINGERPRINT, cores=cores), Combination(1, 1), {})
+    assert [each.fingerprint.cores for each in store.all()] == list(range(5, KEPT + 5))
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"fingerprint": {}}]', '[{"workers": 1}]'])
+def test_a_file_that_means_nothing_counts_as_empty(content: str, tmp_path: Path) -> None:
+    store = Measurements(tmp_path)
+    store.remember(FINGERPRINT, Combination(1, 1), {})
+    next(tmp_path.iterdir()).write_text(content)
+    assert store.all() == ()
+    assert store.remember(FINGERPRINT, Combination(2, 1), {}).workers == 2
+
+
+def test_the_gain_of_a_build_is_against_the_wheel_on_the_same_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Measurements(tmp_path)
+    store.remember(FINGERPRINT, Combination(1, 1), window(1.2))
+    store.remember(replace(FINGERPRINT, cpu="Another"), Combination(1, 1), window(9.0))
+    store.remember(replace(FINGERPRINT, engine="1.5.1+native"), Combination(1, 1), window(0.9))
+    monkeypatch.setattr(bench, "engine_build", lambda: "1.5.1+native")
+    assert bench.gain_of_build(store, "base", "Some CPU") == pytest.approx(0.75)
+    assert bench.gain_of_build(store, "base", "Another") is None
+    monkeypatch.setattr(bench, "engine_build", lambda: "1.5.1")
+    assert bench.gain_of_build(store, "base", "Some CPU") is None
+
+
+class TestAutoTune:
+    def tune(self, settings: Settings) -> tuple[Settings, str]:
+        told = StringIO()
+        return bench.auto_tune(settings, MODEL, Console(file=told, width=200)), told.getvalue()
+
+    def test_what_was_measured_before_is_applied_without_measuring(self, tmp_path: Path) -> None:
+        settings = Settings(_env_file=None, data_dir=tmp_path)
+        Measurements(tmp_path).remember(take_fingerprint(settings, MODEL), Combination(3, 2), {})
+        tuned, told = self.tune(settings)
+        assert (tuned.workers, tuned.threads) == (3, 2)
+        assert "3 workers x 2 threads" in told
+
+    def test_an_unknown_machine_is_measured_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        measured = []
+
+        async def run_short(settings: Settings, *_: object) -> tuple[Combination, dict[str, object]]:
+            measured.append(settings)
+            return Combination(2, 1), {}
+
+        monkeypatch.setattr(bench, "run_short", run_short)
+        settings = Settings(_env_file=None, data_dir=tmp_path)
+        for _ in range(2):
+            tuned, _told = self.tune(settings)
+            assert (tuned.workers, tuned.threads) == (2, 1)
+        assert len(measured) == 1
+
+    def test_choices_of_the_operator_are_not_overruled(self, tmp_path: Path) -> None:
+        settings = Settings(_env_file=None, data_dir=tmp_path, workers=1, threads=1)
+        assert self.tune(settings) == (settings, "")
