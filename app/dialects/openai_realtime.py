@@ -42,6 +42,9 @@ from app.domain.transcript import Word
 MIN_COMMIT_S = 0.1
 """Audio that a commit needs at least, as at OpenAI."""
 
+LAG_SAMPLES = samples(0.01)
+"""How far what the stream has heard may be behind what was received: a resampler keeps the last 2 to 4 ms."""
+
 
 @dataclass(slots=True)
 class _Turn:
@@ -165,7 +168,7 @@ class Conversation:
 
     def _speech(self, onset: int) -> list[str]:
         for owed in self._owed:
-            if owed.end is not None and onset < owed.end:
+            if owed.end is not None and onset < owed.end - LAG_SAMPLES:
                 owed.heard_speech = True
                 return []
         if self._owed or self._turn is not None:
