@@ -83,13 +83,30 @@ async def _receive_plain(request: Request, limits: BodyLimits, file: BinaryIO) -
 
 async def parse_form(request: Request, limits: BodyLimits) -> FormData:
     """Read a multipart form; whoever asked closes it. Files above 1 MB are on the disk, text fields may not be longer."""
-    parser = MultiPartParser(request.headers, _limited(request, limits), max_files=10, max_fields=100)
+    parser = _WholeForms(request.headers, _limited(request, limits), max_files=10, max_fields=100)
     try:
         return await parser.parse()
     except SttError:
         raise
     except (MultiPartException, KeyError, ValueError):
         raise InvalidPayload("The multipart form could not be read.") from None
+
+
+class _WholeForms(MultiPartParser):
+    """Refuses a form that ends before its end; the parser itself takes it, and leaves the file it was in open."""
+
+    _has_ended = False
+
+    def on_end(self) -> None:
+        self._has_ended = True
+
+    async def parse(self) -> FormData:
+        form = await super().parse()
+        if not self._has_ended:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise MultiPartException("the form is not whole")
+        return form
 
 
 async def _receive_form(request: Request, limits: BodyLimits, file: BinaryIO) -> None:

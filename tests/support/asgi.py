@@ -24,12 +24,15 @@ async def call(app: ASGIApp, messages: Callable[[], AsyncIterator[Message]], **s
     answer = Answer()
     feed = messages()
 
+    reading: asyncio.Future[Message] | None = None
+
     async def receive() -> Message:
-        try:
-            return await feed.__anext__()
-        except StopAsyncIteration:
-            await asyncio.Event().wait()
-            raise AssertionError("unreachable") from None
+        nonlocal reading
+        if reading is None:  # as with a server, nothing is lost when whoever waits for it is cancelled
+            reading = asyncio.ensure_future(_next(feed))
+        message = await asyncio.shield(reading)
+        reading = None
+        return message
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -53,7 +56,16 @@ async def call(app: ASGIApp, messages: Callable[[], AsyncIterator[Message]], **s
         "server": ("127.0.0.1", 7860),
     } | scope
     await app(full_scope, receive, send)
+    if reading is not None:
+        reading.cancel()
     return answer
+
+
+async def _next(feed: AsyncIterator[Message]) -> Message:
+    async for message in feed:
+        return message
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
 
 
 def body(data: bytes, *, more: bool = False) -> Message:
