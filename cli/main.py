@@ -7,6 +7,7 @@ import typer
 from app import __version__
 from cli.bench import bench
 from cli.doctor import doctor
+from cli.engine import engine_app
 from cli.jobs import jobs_app
 from cli.keys import keys_app
 from cli.listen import listen
@@ -29,6 +30,7 @@ app.command()(bench)
 app.add_typer(keys_app, name="keys")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(models_app, name="models")
+app.add_typer(engine_app, name="engine")
 
 
 @app.command()

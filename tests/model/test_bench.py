@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.wiring import build_catalog
 from cli import bench_run
 from cli.bench_run import run_short
+from cli.engine_trial import run_trial
 from cli.main import app
 
 pytestmark = pytest.mark.model
@@ -75,3 +76,12 @@ def test_a_model_that_is_not_installed_is_refused_with_a_sentence(settings: Sett
     result = CliRunner().invoke(app, ["bench", "--model", "large-v3"])
     assert result.exit_code == 1
     assert "whisperapi models list" in result.output
+
+
+def test_a_trial_says_what_the_installed_engine_does(model: InstalledModel, tmp_path: Path) -> None:
+    trial = run_trial(model.path, 1, use_gpu=False)
+    assert trial is not None
+    assert trial.text.startswith("Good morning John.")
+    assert trial.full_window_s > 0
+    (tmp_path / "_pywhispercpp.py").write_text("raise ImportError('no library')")
+    assert run_trial(model.path, 1, tmp_path, use_gpu=False) is None
