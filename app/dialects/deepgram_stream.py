@@ -168,7 +168,9 @@ class StreamRenderer:
     def _results(self, event: Results) -> Json:
         language = event.language or self._language
         renderer = WordRenderer(language, punctuated=self._text.punctuate, tag_language=self._code_switching, live=True)
-        formatted = self._formatter.format(event.words, language, interim=not event.is_final)
+        formatted = self._formatter.format(
+            event.words, language, interim=not event.is_final, channel_index=event.channel_index
+        )
         words = formatted.words
         alternative: Json = {
             "transcript": renderer.text(words),

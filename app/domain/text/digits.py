@@ -34,7 +34,7 @@ _DIGITS = {
 }
 _PREFIXES = frozenset({"oh", "o", "double", "triple"})
 """Numerals only next to one: "oh four two", "double seven"."""
-_JOINTS = frozenset({"", "\n", "\n\n", "point", "dot", "dash", "hyphen", "slash", "minus", "uh", "um"})
+JOINTS = frozenset({"", "\n", "\n\n", "point", "dot", "dash", "hyphen", "slash", "minus", "uh", "um"})
 """What may stand between two numerals of one number, and is not said at its ends. A word of punctuation alone is one."""
 
 PLAIN_LABELS = frozenset({"NUMBER", "ORDINAL", "PERCENT", "UNITS", "DURATION"})
@@ -83,7 +83,7 @@ def _end(start: int, bare: Sequence[str], counts: Sequence[int]) -> int:
     while position < len(bare):
         if counts[position] >= 0:
             end = position + 1
-        elif bare[position] not in _JOINTS and not (bare[position] == "and" and bare[position - 1] in _LARGE):
+        elif bare[position] not in JOINTS and not (bare[position] == "and" and bare[position - 1] in _LARGE):
             break
         position += 1
     return end
@@ -91,8 +91,8 @@ def _end(start: int, bare: Sequence[str], counts: Sequence[int]) -> int:
 
 def _run(start: int, end: int, bare: Sequence[str], counts: Sequence[int]) -> DigitRun:
     inside = [(text, count) for text, count in zip(bare[start:end], counts[start:end], strict=True) if count >= 0]
-    before = all(text in _JOINTS for text in bare[:start]) if start < _EDGE_WORDS else False
-    after = all(text in _JOINTS for text in bare[end:]) if len(bare) - end < _EDGE_WORDS else False
+    before = all(text in JOINTS for text in bare[:start]) if start < _EDGE_WORDS else False
+    after = all(text in JOINTS for text in bare[end:]) if len(bare) - end < _EDGE_WORDS else False
     return DigitRun(
         start,
         end,

@@ -61,8 +61,9 @@ class Formatter:
         changed._redactor = self._redactor
         return changed
 
-    def format(self, words: Sequence[Word], language: str, *, interim: bool = False) -> Formatted:
-        """Format words that follow each other. ``language`` is Whisper's code, for words that do not name their own.
+    def format(self, words: Sequence[Word], language: str, *, interim: bool = False, channel_index: int = 0) -> Formatted:
+        """Format words that follow each other and, live, the earlier ones of their channel. ``language`` is Whisper's code,
+        for words that do not name their own.
 
         An ``interim`` is redacted without numbers, has no entities, and may be longer next time.
         """
@@ -78,7 +79,9 @@ class Formatter:
         if self._redactor or options.smart_format or options.detect_entities:
             found = _findings(edited.words, language)
         at_finding = edited
-        redactions = self._redactor.edits(edited.words, found, interim=interim) if self._redactor else []
+        redactions: list[Edit] = []
+        if self._redactor:
+            redactions = self._redactor.edits(edited.words, found, interim=interim, channel_index=channel_index)
         edited = self._written(edited, redactions, found, language)
         if options.profanity_filter:
             edited = edited.apply(_by_language(profanity_edits, edited.words, language))

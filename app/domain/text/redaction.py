@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from app.domain.text.digits import PLAIN_LABELS, DigitRun, digit_runs
+from app.domain.text.digits import JOINTS, PLAIN_LABELS, DigitRun, digit_runs
 from app.domain.text.edits import Edit
 from app.domain.text.finding import Finding
+from app.domain.text.forms import bare_form
 from app.domain.text.redaction_rules import AGGRESSIVE_NUMBERS, NUMBERS, types_of
 from app.domain.transcript import Word
 
@@ -66,13 +67,19 @@ class Redactor:
         self._likely = frozenset[int]().union(*(_LIKELY_DIGITS[name] for name in types & _LIKELY_DIGITS.keys()))
         self._cut_runs = live and bool(types & _SPOKEN_IN_DIGITS)
         self._cut_spellings = live and bool(types & _SPELLED)
+        self._live = live
+        self._unfinished: dict[int, int] = {}
+        """Digits at the end of what was said in a channel: of a number that may go on in the next piece."""
         self._numbers: dict[tuple[str, str], int] = {}
         self._last: dict[str, int] = {}
 
-    def edits(self, words: Sequence[Word], findings: Sequence[Finding], *, interim: bool = False) -> list[Edit]:
+    def edits(
+        self, words: Sequence[Word], findings: Sequence[Finding], *, interim: bool = False, channel_index: int = 0
+    ) -> list[Edit]:
         """One edit for each redacted stretch, in order and apart from each other; ``findings`` count ``words``.
 
-        An ``interim`` numbers nothing, and hides an unfinished number or address at its end whatever its length.
+        An ``interim`` numbers nothing, and hides an unfinished number or address at its end whatever its length. Live words
+        that are none go on where the last ones of their channel ended: people pause between the groups of a long number.
         """
         spans = [
             _Span(finding.start, finding.end, REDACTED if interim else self._token(finding))
@@ -82,7 +89,7 @@ class Redactor:
         covered = bytearray(len(words))
         for span in spans:
             covered[span.start : span.end] = b"\x01" * (span.end - span.start)
-        for start, end in self._plain(words, findings, interim=interim):
+        for start, end in self._plain(words, findings, channel_index, interim=interim):
             spans += _uncovered(covered, start, end)
             covered[start:end] = b"\x01" * (end - start)
         spans.sort(key=lambda span: span.start)
@@ -97,15 +104,27 @@ class Redactor:
             number = self._numbers[key] = self._last[finding.label] = self._last.get(finding.label, 0) + 1
         return f"[{finding.label}_{number}]"
 
-    def _plain(self, words: Sequence[Word], findings: Sequence[Finding], *, interim: bool) -> Iterator[tuple[int, int]]:
+    def _plain(
+        self, words: Sequence[Word], findings: Sequence[Finding], channel_index: int, *, interim: bool
+    ) -> Iterator[tuple[int, int]]:
         if self._long_runs or self._cut_runs or self._likely:
-            for run in digit_runs(words, findings):
-                if self._hides(run, interim=interim) or (
+            runs = digit_runs(words, findings)
+            before = self._unfinished.get(channel_index, 0)
+            for run in runs:
+                if self._hides(_continued(run, before), interim=interim) or (
                     run.spelled and run.digits in self._likely and not _is_named(run, findings)
                 ):
                     yield run.start, run.end
+            if self._live and not interim:
+                self._unfinished[channel_index] = self._after(words, runs, before)
         if self._cut_spellings:
             yield from _cut_spellings(words, interim=interim)
+
+    def _after(self, words: Sequence[Word], runs: Sequence[DigitRun], before: int) -> int:
+        """Digits that may go on after the words. Amounts are no parts of numbers that are dictated digit by digit."""
+        if runs and runs[-1].at_edge[1]:
+            return _continued(runs[-1], before).digits if runs[-1].spelled or self._long_runs else 0
+        return before if all(bare_form(word.text) in JOINTS for word in words) else 0
 
     def _hides(self, run: DigitRun, *, interim: bool) -> bool:
         if self._all_digits or (self._long_runs and run.digits >= MIN_DIGITS):
@@ -113,6 +132,11 @@ class Redactor:
         if interim and run.at_edge[1]:
             return True
         return self._cut_runs and run.spelled and run.digits >= MIN_DIGITS and any(run.at_edge)
+
+
+def _continued(run: DigitRun, before: int) -> DigitRun:
+    """The run together with the digits said before the words, if nothing parts it from them."""
+    return replace(run, digits=run.digits + before) if run.at_edge[0] else run
 
 
 def _has_digits_among_others(finding: Finding) -> bool:

@@ -223,6 +223,17 @@ class TestStreams:
         assert self.transcript(renderer, "it is $20") == "it is [MONEY_1]"
         assert self.transcript(renderer, "it is $30") == "it is [MONEY_2]"
 
+    def test_each_channel_goes_on_with_its_own_number(self) -> None:
+        renderer = self.live(TextOptions(redact=("pci",)))
+
+        def shown(channel_index: int, text: str) -> str:
+            rendered = renderer.render(Results(channel_index, 2, 0, 160_000, words(text), True), "")
+            return str(json.loads(str(rendered))["channel"]["alternatives"][0]["transcript"])
+
+        assert shown(0, "my card is four one") == "my card is four one"
+        assert shown(1, "two nine is my room") == "two nine is my room"
+        assert shown(0, "two nine") == "[REDACTED]"
+
     def test_configure_switches_numerals(self) -> None:
         renderer = self.live(TextOptions())
         assert self.transcript(renderer, "nine hundred") == "nine hundred"

@@ -150,6 +150,40 @@ class TestPiecesOfAStream:
         assert redacted("room four one one please", "pci", live=True) == "room four one one please"
         assert redacted("room four one one", "pci") == "room four one one"
 
+    @pytest.mark.parametrize("rule", ["numbers", "pci", "ssn", "phone_number"])
+    def test_a_number_dictated_with_pauses_shows_its_first_two_digits_at_most(self, rule: str) -> None:
+        redactor = Redactor([rule], live=True)
+        pieces = ["my number is five five", "five one", "", "dash", "two", "three four is it", "room two"]
+        shown = [redacted(piece, redactor=redactor) for piece in pieces]
+        assert shown == [
+            "my number is five five", "[REDACTED]", "", "dash", "[REDACTED]", "[REDACTED] is it", "room two"
+        ]  # fmt: skip
+
+    def test_interims_go_on_from_the_last_final_and_leave_no_trace(self) -> None:
+        redactor = Redactor(["pci"], live=True)
+        assert redacted("my card is four one", redactor=redactor) == "my card is four one"
+        assert redacted("two nine is", redactor=redactor, interim=True) == "[REDACTED] is"
+        assert redacted("and that is all", redactor=redactor) == "and that is all"
+        assert redacted("two nine is", redactor=redactor, interim=True) == "two nine is"
+
+    def test_an_amount_is_no_beginning_of_a_card_number(self) -> None:
+        redactor = Redactor(["pci"], live=True)
+        assert redacted("it costs five hundred", redactor=redactor) == "it costs five hundred"
+        assert redacted("one two please", redactor=redactor) == "one two please"
+        assert redacted("it costs five hundred", redactor=redactor) == "it costs five hundred"
+        assert redacted("one two three please", redactor=redactor) == "[REDACTED] please"
+
+    def test_each_channel_goes_on_from_its_own_words(self) -> None:
+        redactor = Redactor(["pci"], live=True)
+        redactor.edits(words("my card is four one"), (), channel_index=0)
+        assert redactor.edits(words("two nine is my room"), (), channel_index=1) == []
+        assert len(redactor.edits(words("two nine is my card"), (), channel_index=0)) == 1
+
+    def test_channels_of_a_recording_do_not_go_on(self) -> None:
+        redactor = Redactor(["pci"])
+        assert redacted("my card is four one", redactor=redactor) == "my card is four one"
+        assert redacted("two nine is my room", redactor=redactor) == "two nine is my room"
+
     def test_an_address_cut_by_the_end_of_a_result_is_hidden(self) -> None:
         assert redacted("write to john dot smith at", "email_address", live=True) == "write to [REDACTED]"
         assert redacted("at gmail dot com please", "email_address", live=True) == "[REDACTED] please"
