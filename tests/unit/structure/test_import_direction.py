@@ -26,6 +26,7 @@ LAYERS = {
     "app.telemetry": {"app.domain"},
     "app.settings": set(),
     "app.api": {"app.domain", "app.services", "app.dialects", "app.settings", "app.telemetry"},
+    "app.wyoming": {"app.domain", "app.services", "app.dialects"},
     "app.wiring": {
         "app.domain", "app.services", "app.engines", "app.diarization", "app.audio", "app.storage", "app.outbound",
         "app.outbound_callbacks", "app.outbound_live", "app.hub", "app.settings", "app.telemetry", "app.intelligence",
@@ -33,7 +34,7 @@ LAYERS = {
     "app.main": {"app.api", "app.services", "app.settings", "app.telemetry"},
     "cli": {
         "app.domain", "app.services", "app.dialects", "app.settings", "app.telemetry", "app.wiring", "app.main", "app.hub",
-        "app.storage", "app.engines", "app.audio",
+        "app.storage", "app.engines", "app.audio", "app.wyoming",
     },
 }  # fmt: skip
 """Package -> packages it may import beside itself. ``telemetry`` may be used by everything above the domain."""

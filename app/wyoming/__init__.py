@@ -1,0 +1,1 @@
+"""The edge for Wyoming clients: sockets and events instead of HTTP, on the same services."""
