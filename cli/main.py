@@ -15,6 +15,7 @@ from cli.models import models_app
 from cli.serve import serve
 from cli.stream import stream
 from cli.transcribe import transcribe
+from cli.wyoming import wyoming
 
 app = typer.Typer(
     help="Speech-to-text on your own machine: Deepgram's interface, powered by whisper.cpp.",
@@ -25,6 +26,7 @@ app.command()(serve)
 app.command()(transcribe)
 app.command()(stream)
 app.command()(listen)
+app.command()(wyoming)
 app.command()(doctor)
 app.command()(bench)
 app.add_typer(keys_app, name="keys")
