@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.dialects.openai_realtime_events import (
     Append,
@@ -41,6 +41,9 @@ from app.domain.transcript import Word
 
 MIN_COMMIT_S = 0.1
 """Audio that a commit needs at least, as at OpenAI."""
+
+MARKS = ".,?!…;:。，、？！"  # noqa: RUF001 - Chinese has its own
+"""Not told at the very end of what was heard so far: there every reading ends in one, wherever the sentence does."""
 
 LAG_SAMPLES = samples(0.01)
 """How far what the stream has heard may be behind what was received: a resampler keeps the last 2 to 4 ms."""
@@ -194,7 +197,9 @@ class Conversation:
             told += self._begin_turn(self._stream_start + samples(stable[0].start_s))
         turn = self._owed[0] if self._owed else self._turn
         if turn is not None and len(stable) > len(turn.told):
-            told += self._delta(turn, stable[len(turn.told) :], event.language)
+            if len(stable) == len(event.words):
+                stable = (*stable[:-1], replace(stable[-1], text=stable[-1].text.rstrip(MARKS) or stable[-1].text))
+            told += self._delta(turn, "", stable[len(turn.told) :], event.language)
             turn.told = stable
         return told
 
@@ -205,7 +210,7 @@ class Conversation:
         turn = self._owed[0] if self._owed else self._turn
         end = self._stream_start + event.end_samples
         if turn is not None:
-            told += self._delta(turn, _untold(event.words, turn.told), event.language)
+            told += self._delta(turn, *_untold(event.words, turn.told), event.language)
             _add_final(turn, event)
         if event.from_finalize and self._owed:
             told += self._complete(self._owed.popleft())
@@ -237,11 +242,12 @@ class Conversation:
         length_s = seconds(max(0, (turn.end or 0) - turn.start))
         return [render_completed(turn.item_id, turn.text, length_s, turn.logprobs if self._wants_logprobs else None)]
 
-    def _delta(self, turn: _Turn, words: tuple[Word, ...], language: str | None) -> list[str]:
-        if not words or turn.is_cleared:
+    def _delta(self, turn: _Turn, mark: str, words: tuple[Word, ...], language: str | None) -> list[str]:
+        """More of the turn's text: ``mark`` belongs to the word told last."""
+        if turn.is_cleared or not (mark or words):
             return []
         space = word_space(language or "en")
-        text = (space if turn.has_told else "") + space.join(word.text for word in words)
+        text = mark + (space if turn.has_told and words else "") + space.join(word.text for word in words)
         turn.has_told = True
         return [render_delta(turn.item_id, text, word_logprobs(words, space) if self._wants_logprobs else None)]
 
@@ -259,8 +265,12 @@ def _add_final(turn: _Turn, event: Results) -> None:
     turn.told = ()
 
 
-def _untold(words: tuple[Word, ...], told: tuple[Word, ...]) -> tuple[Word, ...]:
-    """The words that follow those told already. Where the final reads these differently, times say what follows."""
-    if len(words) >= len(told) and all(map(same_word, words, told)):
-        return words[len(told) :]
-    return tuple(word for word in words if (word.start_s + word.end_s) / 2 > told[-1].end_s)
+def _untold(words: tuple[Word, ...], told: tuple[Word, ...]) -> tuple[str, tuple[Word, ...]]:
+    """The mark behind the word told last, and the words after it. Where the final reads otherwise, times say what comes."""
+    count = len(told)
+    if count == 0:
+        return "", words
+    if len(words) < count or not all(map(same_word, words, told)):
+        return "", tuple(word for word in words if (word.start_s + word.end_s) / 2 > told[-1].end_s)
+    last = words[count - 1].text
+    return last[len(told[-1].text) :] if last.startswith(told[-1].text) else "", words[count:]

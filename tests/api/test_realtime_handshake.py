@@ -155,10 +155,10 @@ class TestEnds:
         assert stage.app.state.services.live.active == 0
         assert stage.pool.admitted == 0
 
-    def test_audio_is_counted(self, stage: Stage) -> None:
+    def test_audio_is_counted_when_a_stream_has_ended(self, stage: Stage) -> None:
         with session(stage.client, settings(turn_detection=None)) as talk:
-            talk.send(*speech(1.0), COMMIT)
+            talk.send(*speech(1.0), settings(transcription={"language": "de"}), *speech(0.5), COMMIT)
             talk.until(COMPLETED)
-        counted = re.search(r"^whisperapi_audio_seconds_total (\S+)", stage.client.get("/metrics").text, re.MULTILINE)
+            counted = re.search(r"^whisperapi_audio_seconds_total (\S+)", stage.client.get("/metrics").text, re.MULTILINE)
         assert counted is not None
         assert float(counted[1]) == pytest.approx(1.0, abs=0.01)

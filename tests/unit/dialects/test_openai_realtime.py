@@ -200,7 +200,19 @@ class TestDeltas:
     def test_marks_that_flicker_do_not_repeat_a_word(self) -> None:
         talk = Talk(detects=False)
         talk.hear(interim(0, "Hello world", 2), final(0, 2, "hello, world. Again."))
-        assert "".join(talk.deltas) == "Hello world Again."
+        assert "".join(talk.deltas) == "Hello world. Again."
+
+    def test_the_mark_at_the_end_of_what_was_heard_waits_for_the_final(self) -> None:
+        talk = Talk(detects=False)
+        talk.hear(interim(0, "Good morning.", 2), interim(0, "Good morning. John. How", 3))
+        assert talk.deltas == ["Good morning", " John."]
+        talk.hear(interim(0, "Good morning. John. How?", 4), final(0, 3, "Good morning John. How!"))
+        assert talk.deltas[2:] == [" How", "!"]
+
+    def test_a_mark_alone_is_text(self) -> None:
+        talk = Talk(detects=False)
+        talk.hear(interim(0, "Well ...", 2))
+        assert talk.deltas == ["Well ..."]
 
     def test_a_final_that_reads_otherwise_goes_on_where_the_deltas_ended(self) -> None:
         talk = Talk(detects=False)
