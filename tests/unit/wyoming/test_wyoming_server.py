@@ -1,0 +1,336 @@
+"""The whole Wyoming edge on a scripted engine, spoken to by the package's own client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wyoming.asr import Transcribe
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient, AsyncTcpClient
+from wyoming.event import Event, Eventable
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping
+
+from app.audio.live import LiveDecoders
+from app.domain.audio import AudioLimits
+from app.domain.errors import EngineFailed, InvalidParameter
+from app.domain.ports import EnginePool, InstalledModel, Vad
+from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
+from app.services.catalog import Catalog
+from app.services.live import LiveStreams, StreamLimits
+from app.services.residency import ResidentModels
+from app.services.transcribe import DecodingDefaults
+from app.wyoming import session
+from app.wyoming.server import Address, WyomingServer
+from tests.support.live_talk import tone
+
+START = AudioStart(rate=16_000, width=2, channels=1)
+STOP = AudioStop()
+
+
+def chunk(sound: bytes, **changed: int) -> AudioChunk:
+    return AudioChunk(**({"rate": 16_000, "width": 2, "channels": 1} | changed), audio=sound)
+
+
+@dataclass
+class Stage:
+    """A server and what is behind it."""
+
+    address: Address
+    server: WyomingServer
+    live: LiveStreams
+    pool: ScriptedPool
+
+    async def ask(self, *sent: Eventable | Event) -> list[Event]:
+        """Send these and read up to the end of a transcript, or to the end of the connection."""
+        async with self.client() as client:
+            return await talk(client, *sent)
+
+    def client(self) -> AsyncClient:
+        return AsyncTcpClient(self.address.host, self.address.port)
+
+
+async def talk(client: AsyncClient, *sent: Eventable | Event) -> list[Event]:
+    for each in sent:
+        await client.write_event(each if isinstance(each, Event) else each.event())
+    heard: list[Event] = []
+    while (event := await client.read_event()) is not None:
+        heard.append(event)
+        if event.type in ("transcript-stop", "info", "pong"):
+            break
+    return heard
+
+
+def text(heard: list[Event]) -> Any:
+    return next(event.data["text"] for event in heard if event.type == "transcript")
+
+
+def serve(
+    scenario: Callable[[Stage], Awaitable[None]],
+    pool: ScriptedPool | None = None,
+    vad: Vad | None = None,
+    *,
+    language: str | None = "en",
+    max_streams: int = 5,
+    max_connections: int = 10,
+    idle_timeout_s: float = 10.0,
+) -> None:
+    engines = pool or ScriptedPool(ScriptedEngine(say("Turn on the light. Thank you.")))
+
+    async def start(_: InstalledModel) -> EnginePool:
+        return engines
+
+    async def run() -> None:
+        catalog = Catalog.open(Path("no such folder"), "selftest")
+        live = LiveStreams(
+            LiveDecoders(),
+            vad or ScriptedVad((0.0, 3600.0)),
+            catalog,
+            ResidentModels(start),
+            AudioLimits(600),
+            StreamLimits(max_streams, idle_timeout_s),
+            DecodingDefaults(),
+        )
+        server = WyomingServer(live, catalog, language, max_connections)
+        address = await server.start(Address("127.0.0.1", 0))
+        try:
+            await asyncio.wait_for(scenario(Stage(address, server, live, engines)), 60)
+            assert live.active == 0
+        finally:
+            await server.close(5.0)
+
+    asyncio.run(run())
+
+
+def test_a_command_is_transcribed() -> None:
+    async def scenario(stage: Stage) -> None:
+        heard = await stage.ask(Transcribe(language="en"), START, *[chunk(tone(0.1))] * 20, STOP)
+        assert text(heard) == "Turn on the light. Thank you."
+        assert [event.type for event in heard] == ["transcript-start", "transcript-chunk", "transcript", "transcript-stop"]
+
+    serve(scenario)
+
+
+def test_a_command_needs_no_words_around_its_sound() -> None:
+    async def scenario(stage: Stage) -> None:
+        assert text(await stage.ask(chunk(tone(0.6)), STOP)) == "Turn on"
+
+    serve(scenario)
+
+
+def test_what_was_said_before_a_pause_comes_while_the_rest_is_spoken() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client() as client:
+            for each in (START, *[chunk(tone(0.1))] * 35):
+                await client.write_event(each.event())
+            assert (await client.read_event()) == Event("transcript-start", {"language": "en"})
+            assert (await client.read_event()) == Event("transcript-chunk", {"text": "Turn on the"})
+            heard = await talk(client, *[chunk(tone(0.1))] * 15, STOP)
+            assert text(heard) == "Turn on the light."
+
+    engine = ScriptedEngine(say("Turn on the", start_s=0.1), say("light.", start_s=0.1))
+    serve(scenario, ScriptedPool(engine), ScriptedVad((0.0, 1.0), (4.0, 4.5)))
+
+
+def test_commands_may_follow_each_other_on_one_connection() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client() as client:
+            for _ in range(3):
+                assert text(await talk(client, START, chunk(tone(0.6)), STOP)) == "Turn on"
+
+    serve(scenario)
+
+
+def test_a_command_that_comes_before_the_answer_to_the_last_one_waits_for_its_turn() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client() as client:
+            first = await talk(
+                client, START, chunk(tone(0.6)), STOP, Transcribe(language="fr"), START, chunk(tone(0.6)), STOP
+            )
+            second = await talk(client)
+        assert [event.data["language"] for event in (*first, *second) if event.type == "transcript"] == ["en", "fr"]
+
+    serve(scenario)
+
+
+def test_silence_is_an_empty_text() -> None:
+    async def scenario(stage: Stage) -> None:
+        assert text(await stage.ask(START, chunk(tone(1.0)), STOP)) == ""
+        assert text(await stage.ask(START, STOP)) == ""
+
+    serve(scenario, vad=ScriptedVad())
+
+
+def test_other_rates_and_channels_are_understood() -> None:
+    async def scenario(stage: Stage) -> None:
+        sound = tone(0.6, rate=48_000, channels=2)
+        heard = await stage.ask(AudioStart(48_000, 2, 2), chunk(sound, rate=48_000, channels=2), STOP)
+        assert text(heard) == "Turn on"
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize(("language", "asked", "used"), [("de", None, "de"), ("de", "fr", "fr"), (None, None, None)])
+def test_languages(language: str | None, asked: str | None, used: str | None) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ask(Transcribe(language=asked), START, chunk(tone(0.6)), STOP)
+        options = stage.pool.calls[-1].options
+        assert options is not None
+        assert options.language == used
+
+    serve(scenario, language=language)
+
+
+def test_the_service_describes_itself_also_in_mid_command() -> None:
+    async def scenario(stage: Stage) -> None:
+        [event] = await stage.ask(Describe())
+        assert [model.name for model in Info.from_event(event).asr[0].models] == ["selftest"]
+        async with stage.client() as client:
+            await client.write_event(START.event())
+            assert [event.type for event in await talk(client, Describe())] == ["info"]
+            assert await talk(client, Ping("x")) == [Event("pong", {"text": "x"})]
+            assert text(await talk(client, chunk(tone(0.6)), STOP)) == "Turn on"
+
+    serve(scenario)
+
+
+def test_events_for_other_services_do_no_harm() -> None:
+    async def scenario(stage: Stage) -> None:
+        assert text(await stage.ask(Event("synthesize", {"text": "x"}), STOP, START, chunk(tone(0.6)), STOP)) == "Turn on"
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ((Transcribe(language="xx"),), "unsupported_model"),
+        ((Transcribe(name="nonsense"), START), "unsupported_model"),
+        ((AudioStart(16_000, 1, 1),), "invalid_parameter"),
+        ((START, chunk(tone(0.1)), chunk(tone(0.1), rate=8_000)), "invalid_parameter"),
+        ((Event("audio-start", {"rate": 16_000}),), "invalid_parameter"),
+    ],
+)
+def test_what_cannot_be_done_is_told_and_the_connection_ends(sent: tuple[Eventable | Event, ...], code: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        [error] = await stage.ask(*sent)
+        assert (error.type, error.data["code"]) == ("error", code)
+        assert text(await stage.ask(START, chunk(tone(0.6)), STOP)) == "Turn on"
+
+    serve(scenario)
+
+
+def test_speech_that_could_not_be_decoded_is_an_error() -> None:
+    async def scenario(stage: Stage) -> None:
+        [error] = await stage.ask(START, chunk(tone(0.6)), STOP)
+        assert (error.type, error.data["code"]) == ("error", "engine_failed")
+
+    serve(scenario, ScriptedPool(ScriptedEngine(say("Hello."), failures=[EngineFailed()] * 5)))
+
+
+def test_no_room() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client() as client:
+            await client.write_event(START.event())
+            assert [event.type for event in await talk(client, Ping())] == ["pong"]
+            [error] = await stage.ask(START, chunk(tone(0.6)), STOP)
+            assert (error.type, error.data["code"]) == ("error", "overloaded")
+            assert text(await talk(client, chunk(tone(0.6)), STOP)) == "Turn on"
+
+    serve(scenario, max_streams=1)
+
+
+def test_too_many_connections_are_not_held() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client() as first:
+            assert await talk(first, Ping()) == [Event("pong", {"text": None})]
+            async with stage.client() as second:
+                assert await second.read_event() is None
+            assert await talk(first, Ping()) == [Event("pong", {"text": None})]
+
+    serve(scenario, max_connections=1)
+
+
+def test_who_falls_silent_in_a_command_is_told_so() -> None:
+    async def scenario(stage: Stage) -> None:
+        [error] = await stage.ask(START)
+        assert (error.type, error.data["code"]) == ("error", "slow_upload")
+
+    serve(scenario, idle_timeout_s=0.05)
+
+
+def test_who_falls_silent_between_commands_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "IDLE_S", 0.0)
+
+    async def scenario(stage: Stage) -> None:
+        [error] = await stage.ask()
+        assert (error.type, error.data["code"]) == ("error", "slow_upload")
+
+    serve(scenario)
+
+
+def test_a_client_that_leaves_frees_everything() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client() as client:
+            await client.write_event(START.event())
+            await client.write_event(chunk(tone(0.6)).event())
+            await client.write_event(STOP.event())
+            while not stage.pool.started:
+                await asyncio.sleep(0.001)
+        while stage.live.active or stage.pool.ended < stage.pool.started:
+            await asyncio.sleep(0.001)  # pytest's time limit ends this
+
+    serve(scenario, ScriptedPool(ScriptedEngine(say("Hello.")), delay=lambda: asyncio.Event().wait()))
+
+
+def test_a_server_that_stops_gives_those_who_speak_their_text() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client() as client:
+            for each in (START, *[chunk(tone(0.1))] * 30):
+                await client.write_event(each.event())
+            assert (await client.read_event()) == Event("transcript-start", {"language": "en"})
+            assert (await client.read_event()) == Event("transcript-chunk", {"text": "Turn on the"})
+            closing = asyncio.ensure_future(stage.server.close(5.0))
+            assert text(await talk(client)) == "Turn on the"
+            assert await client.read_event() is None
+            await closing
+
+    serve(scenario, vad=ScriptedVad((0.0, 1.0)))
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        address = Address.parse(f"unix://{tmp_path}/s")
+        server = WyomingServer(stage.live, Catalog.open(tmp_path, "selftest"), "en", 5)
+        assert str(await server.start(address)) == f"unix://{tmp_path}/s"
+        async with AsyncClient.from_uri(str(address)) as client:
+            assert text(await talk(client, START, chunk(tone(0.6)), STOP)) == "Turn on"
+        await server.close(5.0)
+
+    serve(scenario)
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("uri", "shown"),
+        [
+            ("tcp://127.0.0.1:1", "tcp://127.0.0.1:1"),
+            ("tcp://0.0.0.0", "tcp://0.0.0.0:10300"),
+            ("tcp://[::1]:5", "tcp://[::1]:5"),
+            ("unix:///run/s", "unix:///run/s"),
+        ],
+    )
+    def test_what_is_understood(self, uri: str, shown: str) -> None:
+        assert str(Address.parse(uri)) == shown
+
+    @pytest.mark.parametrize(
+        "uri", ["", "tcp://", "tcp://x:port", "tcp://x:99999", "http://x:1", "stdio://", "unix://", "["]
+    )
+    def test_what_is_not(self, uri: str) -> None:
+        with pytest.raises(InvalidParameter):
+            Address.parse(uri)
