@@ -33,7 +33,7 @@ async def dictate(socket: WebSocket) -> None:
             messages = OpenAiSocket(socket, settings.stream_idle_timeout_s / 3)
             try:
                 with metrics.active_requests.labels("stream").track_inprogress():
-                    counts = await stream.run(_Link(messages))
+                    counts = await stream.run(DictationLink(messages))
             finally:
                 await messages.forget()
     except SttError as error:
@@ -44,7 +44,7 @@ async def dictate(socket: WebSocket) -> None:
     metrics.count_stream(counts.audio_s, counts.queue_s, counts.decode_s, counts.dropped_jobs, counts.lost_segments)
 
 
-class _Link:
+class DictationLink:
     """Joins a connection and Diction's dialect into a ``ClientLink``."""
 
     def __init__(self, messages: OpenAiSocket) -> None:

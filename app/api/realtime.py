@@ -72,7 +72,7 @@ async def _serve(socket: WebSocket, messages: OpenAiSocket, services: Services, 
                     await socket.accept(_chosen_subprotocol(socket))
                     await messages.send(conversation.open())
                 conversation.begin_stream()
-                counts = await stream.run(_Link(messages, conversation))
+                counts = await stream.run(RealtimeLink(messages, conversation))
             metrics.count_stream(counts.audio_s, counts.queue_s, counts.decode_s, counts.dropped_jobs, counts.lost_segments)
             if messages.is_gone or not conversation.is_restarting:
                 return
@@ -126,7 +126,7 @@ def _conversation(socket: WebSocket, services: Services) -> Conversation:
     return Conversation(SessionConfig(model=query.get("model")), shape, check, by_intent=intent is not None)
 
 
-class _Link:
+class RealtimeLink:
     """Joins a connection and one of the conversation's streams into a ``ClientLink``."""
 
     def __init__(self, messages: OpenAiSocket, conversation: Conversation) -> None:

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import cast
 
 import pytest
-from starlette.types import Message
 from starlette.websockets import WebSocket
 
 from app.api.openai_socket import OpenAiSocket
 from app.domain.errors import ClientGone
 from app.domain.stream.events import KeepAlive
 from tests.support.live_shell import run_virtually, settle
-
-
-class Line:
-    """Stands for a WebSocket: what is put into ``coming`` is received, what is sent is kept."""
-
-    def __init__(self) -> None:
-        self.coming: asyncio.Queue[Message] = asyncio.Queue()
-        self.sent: list[Message] = []
-        self.gates: deque[asyncio.Event] = deque()
-        self.failure: Exception | None = None
-
-    async def receive(self) -> Message:
-        return await self.coming.get()
-
-    async def send(self, message: Message) -> None:
-        if self.failure is not None:
-            raise self.failure
-        if self.gates:
-            await self.gates.popleft().wait()
-        self.sent.append(message)
+from tests.support.socket_line import Line
 
 
 def opened(pulse_s: float = 5.0) -> tuple[Line, OpenAiSocket]:
