@@ -18,6 +18,7 @@ from app.api.callbacks import CallbackEdge
 from app.api.context import RequestContext
 from app.api.errors import register_error_handlers
 from app.api.openapi import SECURITY_SCHEMES
+from app.api.usage_recording import UsageRecording
 from app.services.bundle import Services
 from app.settings import Settings
 from app.telemetry import Metrics
@@ -36,7 +37,7 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = await start_services(settings)
         app.state.services = services
-        services.job_runner.start(CallbackEdge(settings.max_channels, app.state.metrics))
+        services.job_runner.start(CallbackEdge(settings.max_channels, app.state.metrics, services.usage_log))
         try:
             yield
         finally:
@@ -44,6 +45,7 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
             await services.models.close()
             await run_in_threadpool(services.accounts.close)
             await run_in_threadpool(services.jobs.close)
+            await run_in_threadpool(services.usage_log.close)
 
     app = FastAPIOffline(
         title="Whisper API",
@@ -67,6 +69,7 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
         expose_headers=EXPOSED_HEADERS,
     )
     metrics = app.state.metrics
+    app.add_middleware(UsageRecording)
     app.add_middleware(RequestContext, max_query_bytes=settings.max_query_bytes, count=metrics.count_request)
     register_error_handlers(app)
     for module in (listen, listen_live, diction, realtime, openai_audio, plain, plain_live, models, system):

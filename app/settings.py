@@ -161,6 +161,13 @@ class Settings(BaseSettings):
     job_keep_days: float = Field(default=7.0, ge=0)
     """Days that finished jobs are listed; of failed ones the audio or the answer is kept as long, to try them again."""
 
+    usage_keep_days: float = Field(default=90.0, ge=0)
+    """Days that each request stays on record, for usage and the list of requests: numbers and names of features, nothing of
+    what was said. 0: none is recorded."""
+
+    test_tokens: bool = False
+    """For development: whoever asks from this machine at ``/v1/auth/test-token`` is given a key for an hour."""
+
     intelligence_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     """A language model's chat interface, OpenAI's or one like it (``http://127.0.0.1:11434/v1``: a local Ollama), for
     ``summarize``, ``topics``, ``intents`` and ``sentiment``. Transcripts go there, redacted if so asked. Empty: none."""

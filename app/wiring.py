@@ -14,6 +14,7 @@ from app.domain.errors import Unavailable
 from app.domain.intelligence.chat import ChatModel
 from app.domain.jobs import JobLimits
 from app.domain.ports import Diarizer, EnginePool, InstalledModel
+from app.domain.project import PROJECT_ID
 from app.engines.cpu import plan_workers, usable_cores
 from app.engines.pool import ProcessPool
 from app.hub import HubError, verify
@@ -30,20 +31,34 @@ from app.services.job_runner import JobRules, JobRunner
 from app.services.jobs import Jobs
 from app.services.live import LiveStreams, StreamLimits
 from app.services.residency import ResidentModels, StartPool
+from app.services.tokens import Tokens
 from app.services.transcribe import DecodingDefaults, Transcriber
+from app.services.usage import Usage
+from app.services.usage_log import UsageLog
 from app.settings import Settings
 from app.storage.database import open_database
 from app.storage.jobs import SqlJobStore
 from app.storage.migrate import upgrade
+from app.storage.secrets import SqlSecretStore
 from app.storage.spool import FolderSpool
 from app.storage.stores import SqlKeyStore
+from app.storage.usage import SqlUsageStore
 
 
 def build_accounts(settings: Settings) -> Accounts:
-    """Keys in the configured database, migrated to the newest schema first."""
+    """Keys in the configured database, migrated to the newest schema first, and the secret that tokens are signed with."""
     upgrade(settings.resolved_database_url)
-    store = SqlKeyStore(open_database(settings.resolved_database_url))
-    return Accounts(store, _now, settings.api_key)
+    engine = open_database(settings.resolved_database_url)
+    tokens = Tokens(SqlSecretStore(engine), _now, PROJECT_ID)
+    tokens.prepare()
+    return Accounts(SqlKeyStore(engine), _now, settings.api_key, tokens)
+
+
+def build_usage(settings: Settings) -> tuple[UsageLog, Usage]:
+    """The record of requests in the configured database, migrated first: the one who writes and the one who reads it."""
+    upgrade(settings.resolved_database_url)
+    store = SqlUsageStore(open_database(settings.resolved_database_url))
+    return UsageLog(store, _now, settings.usage_keep_days * 86_400.0), Usage(store)
 
 
 def build_jobs(settings: Settings) -> Jobs:
@@ -117,6 +132,7 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         allow=settings.callback_allow,
     )
     jobs = build_jobs(settings)
+    usage_log, usage = build_usage(settings)
     recognition = Recognition(jobs, transcriber, fetcher, settings.max_body_bytes)
     return Services(
         accounts=accounts,
@@ -129,6 +145,8 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         job_runner=JobRunner(jobs, recognition, deliverer, job_rules(settings), _now),
         deliverer=deliverer,
         live_callbacks=LiveCallbackClient(deliverer),
+        usage_log=usage_log,
+        usage=usage,
     )
 
 

@@ -10,6 +10,10 @@ from starlette.requests import HTTPConnection
 from app.domain.errors import InvalidCredentials
 from app.domain.ports import ApiKey
 from app.services.accounts import Accounts
+from app.services.usage_entry import current_usage
+
+LISTEN_SCOPE = "usage:write"
+"""What it takes to transcribe."""
 
 _SCHEMES = frozenset({"token", "bearer"})
 
@@ -48,10 +52,17 @@ def _offered_secret(connection: HTTPConnection) -> str:
 
 async def authorise(connection: HTTPConnection, accounts: Accounts | None, scope: str) -> ApiKey | None:
     """The key behind the request, holding ``scope``; None when the server runs without keys (``accounts`` is None)."""
-    if accounts is None:
-        connection.state.authenticated = True
-        return None
-    key = await run_in_threadpool(accounts.verify, credential(connection))
+    return await authorise_secret(connection, accounts, None if accounts is None else credential(connection), scope)
+
+
+async def authorise_secret(
+    connection: HTTPConnection, accounts: Accounts | None, secret: str | None, scope: str
+) -> ApiKey | None:
+    """The same where the secret comes in another way. Requests that may transcribe count as usage of their key."""
+    key = None if accounts is None else await run_in_threadpool(accounts.verify, secret)
     connection.state.authenticated = True
-    accounts.require(key, scope)
+    if key is not None and accounts is not None:
+        accounts.require(key, scope)
+    if scope == LISTEN_SCOPE and (usage := current_usage()) is not None:
+        usage.note_caller("" if key is None else key.key_id)
     return key

@@ -11,16 +11,21 @@ from starlette.responses import Response
 
 from app.api.answers import log_work, render_answer
 from app.api.body import BodyLimits, receive_body
+from app.api.errors import STATUS
 from app.dialects.deepgram_callback import without_callback
 from app.dialects.deepgram_options import ListenRequest, parse_listen
 from app.dialects.deepgram_rest import RequestFacts, render_error
-from app.domain.errors import SttError
+from app.dialects.deepgram_usage_path import shown_path, usage_tags
+from app.domain.errors import ErrorKind, SttError
 from app.domain.jobs import Callback, Job, Outcome
 from app.domain.options import TranscribeOptions
 from app.domain.ports import ApiKey
 from app.domain.transcript import Transcript
+from app.domain.usage import Method
 from app.services.bundle import Services
 from app.services.jobs import JobRequest
+from app.services.usage_entry import UsageEntry, current_usage
+from app.services.usage_log import UsageLog
 from app.telemetry import Metrics, logger
 
 _log = logger(__name__)
@@ -36,6 +41,8 @@ async def accept_job(
     created: datetime,
 ) -> Response:
     """Check everything, store the audio, promise the answer."""
+    if (usage := current_usage()) is not None:
+        usage.method, usage.answers_later = Method.ASYNC, True
     request_id = request.state.request_id
     model = services.transcriber.resolve(asked.options).model.info
     await services.deliverer.check(callback.url)
@@ -55,9 +62,10 @@ async def accept_job(
 class CallbackEdge:
     """Fulfils ``JobEdge`` in Deepgram's dialect. A job's ``request`` is its query string without the callback."""
 
-    def __init__(self, max_channels: int, metrics: Metrics) -> None:
+    def __init__(self, max_channels: int, metrics: Metrics, usage_log: UsageLog) -> None:
         self._max_channels = max_channels
         self._metrics = metrics
+        self._usage_log = usage_log
 
     def options(self, job: Job) -> TranscribeOptions:
         return self._asked(job).options
@@ -74,6 +82,15 @@ class CallbackEdge:
 
     def headers(self, job: Job, outcome: Outcome) -> dict[str, str]:
         return {"Content-Type": outcome.media_type, **callback_headers(job.job_id, job.key_id)}
+
+    def usage(self, job: Job) -> UsageEntry:
+        query = job.request.encode("latin-1")
+        path = shown_path("/v1/listen", query)
+        return UsageEntry(job.job_id, job.created, path, Method.ASYNC, usage_tags(query), job.key_id, is_wanted=True)
+
+    async def keep_usage(self, entry: UsageEntry, outcome: Outcome) -> None:
+        code = STATUS[ErrorKind(outcome.problem)] if outcome.problem else 200
+        await self._usage_log.finish(entry, code)
 
     def count_delivery(self, result: str) -> None:
         self._metrics.deliveries.labels(result).inc()

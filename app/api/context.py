@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from time import perf_counter
-from uuid import UUID, uuid4, uuid5
+from uuid import uuid4
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -13,10 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import OPENAI_PATHS, PLAIN_PATHS, SHARED_PATHS, UNKNOWN_ROUTE, error_response
 from app.domain.errors import EngineFailed, NotFound, QueryTooLong, SttError
+from app.domain.project import PROJECT_ID
 from app.telemetry import logger
-
-PROJECT_ID = str(uuid5(UUID(int=0), "whisperapi"))
-"""The one project of a self-hosted server, as Deepgram's ids look."""
 
 COUNTED_PATHS = PLAIN_PATHS | {"/v1/listen", "/v1/audio/transcriptions", "/v1/audio/translations"}
 """Routes whose answers are counted."""

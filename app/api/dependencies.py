@@ -6,13 +6,11 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from app.api.auth import authorise
+from app.api.auth import LISTEN_SCOPE, authorise
 from app.domain.ports import ApiKey
 from app.services.bundle import Services
 from app.settings import Settings
 from app.telemetry import Metrics
-
-LISTEN_SCOPE = "usage:write"
 
 
 def _services(request: Request) -> Services:

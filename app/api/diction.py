@@ -7,8 +7,7 @@ from typing import cast
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketState
 
-from app.api.auth import authorise, chosen_subprotocol
-from app.api.dependencies import LISTEN_SCOPE
+from app.api.auth import LISTEN_SCOPE, authorise, chosen_subprotocol
 from app.api.openai_socket import OpenAiSocket, refuse
 from app.dialects.diction_stream import CloseCode, Dictation, is_done, parse_handshake
 from app.domain.errors import SttError

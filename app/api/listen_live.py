@@ -10,9 +10,8 @@ from fastapi import APIRouter, WebSocket
 from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from app.api.auth import authorise, chosen_subprotocol
+from app.api.auth import LISTEN_SCOPE, authorise, chosen_subprotocol
 from app.api.callbacks import callback_headers
-from app.api.dependencies import LISTEN_SCOPE
 from app.api.errors import error_response
 from app.api.live_callback import CallbackLink, opened_sink
 from app.dialects.deepgram_live import LiveRequest, parse_live

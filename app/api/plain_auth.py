@@ -7,11 +7,9 @@ import binascii
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
-from app.api.auth import authorise
-from app.api.dependencies import LISTEN_SCOPE
+from app.api.auth import LISTEN_SCOPE, authorise, authorise_secret
 from app.domain.errors import InvalidCredentials
 from app.domain.ports import ApiKey
 from app.services.accounts import Accounts
@@ -24,10 +22,7 @@ async def authorise_plainly(connection: HTTPConnection, accounts: Accounts | Non
     scheme, _, encoded = connection.headers.get("authorization", "").strip().partition(" ")
     if accounts is None or scheme.lower() != "basic":
         return await authorise(connection, accounts, LISTEN_SCOPE)
-    key = await run_in_threadpool(accounts.verify, _password(encoded))
-    connection.state.authenticated = True
-    accounts.require(key, LISTEN_SCOPE)
-    return key
+    return await authorise_secret(connection, accounts, _password(encoded), LISTEN_SCOPE)
 
 
 def _password(encoded: str) -> str:

@@ -8,11 +8,9 @@ from urllib.parse import parse_qsl
 
 import anyio.to_thread
 from fastapi import APIRouter, WebSocket
-from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketState
 
-from app.api.auth import authorise
-from app.api.dependencies import LISTEN_SCOPE
+from app.api.auth import LISTEN_SCOPE, authorise, authorise_secret
 from app.api.openai_socket import OpenAiSocket, refuse
 from app.dialects.openai_realtime import Conversation
 from app.dialects.openai_realtime_events import parse_event, render_error
@@ -92,9 +90,7 @@ async def _authorise(socket: WebSocket, services: Services, settings: Settings) 
     if not settings.auth or not secrets or "authorization" in socket.headers:
         await authorise(socket, services.accounts if settings.auth else None, LISTEN_SCOPE)
         return
-    key = await run_in_threadpool(services.accounts.verify, secrets[0])
-    socket.state.authenticated = True
-    services.accounts.require(key, LISTEN_SCOPE)
+    await authorise_secret(socket, services.accounts, secrets[0], LISTEN_SCOPE)
 
 
 def _chosen_subprotocol(socket: WebSocket) -> str | None:

@@ -140,7 +140,9 @@ _ERROR_CODES = {
     ErrorKind.REMOTE_CONTENT: "REMOTE_CONTENT_ERROR",
     ErrorKind.INVALID_CREDENTIALS: "INVALID_AUTH",
     ErrorKind.INSUFFICIENT_SCOPE: "INSUFFICIENT_PERMISSIONS",
+    ErrorKind.FORBIDDEN: "FORBIDDEN",
     ErrorKind.NOT_FOUND: "NOT_FOUND",
+    ErrorKind.PROJECT_NOT_FOUND: "PROJECT_NOT_FOUND",
     ErrorKind.METHOD_NOT_ALLOWED: "METHOD_NOT_ALLOWED",
     ErrorKind.PAYLOAD_TOO_LARGE: "PAYLOAD_TOO_LARGE",
     ErrorKind.SLOW_UPLOAD: "SLOW_UPLOAD",
@@ -156,6 +158,8 @@ _PREFIXED = frozenset({ErrorKind.BAD_AUDIO, ErrorKind.UNSUPPORTED_MODEL})
 _MODERN = {
     ErrorKind.INVALID_CREDENTIALS: ("UNAUTHORIZED", "Check that you are using the correct credentials."),
     ErrorKind.INSUFFICIENT_SCOPE: ("FORBIDDEN", "The key lacks a scope that this route needs."),
+    ErrorKind.FORBIDDEN: ("FORBIDDEN", "This server does not allow it, or not with this key."),
+    ErrorKind.PROJECT_NOT_FOUND: ("NOT_FOUND", "This server has one project; GET /v1/projects shows its id."),
     ErrorKind.NOT_FOUND: ("NOT_FOUND", "Check the address and the id in it."),
 }
 """``category`` and ``details`` of the newer error shape, which newer SDKs read on management routes."""

@@ -10,7 +10,9 @@
     ├── RemoteContentError    audio by URL could not be fetched
     ├── InvalidCredentials    missing, malformed, unknown, revoked or expired key
     ├── InsufficientScope     the key is valid but may not do this
+    ├── Forbidden             the key may do much, but nobody may do this, or not with it
     ├── NotFound              no such thing
+    ├── ProjectNotFound       no such project
     ├── MethodNotAllowed      the path exists, the method does not
     ├── PayloadTooLarge       body bytes or decoded seconds over the limit
     ├── SlowUpload            the body stopped arriving
@@ -41,7 +43,9 @@ class ErrorKind(str, Enum):
     REMOTE_CONTENT = "remote_content"
     INVALID_CREDENTIALS = "invalid_credentials"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
+    PROJECT_NOT_FOUND = "project_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     SLOW_UPLOAD = "slow_upload"
@@ -127,11 +131,25 @@ class InsufficientScope(SttError):
     default_message = "User does not have sufficient permissions."
 
 
+class Forbidden(SttError):
+    """What no key may do on this server, or what takes a stronger one."""
+
+    kind = ErrorKind.FORBIDDEN
+    default_message = "Insufficient permissions."
+
+
 class NotFound(SttError):
     """No route, model or record of that name."""
 
     kind = ErrorKind.NOT_FOUND
     default_message = "Not found."
+
+
+class ProjectNotFound(SttError):
+    """The project in the path is not the one that this server has."""
+
+    kind = ErrorKind.PROJECT_NOT_FOUND
+    default_message = "A project with the submitted ID cannot be found."
 
 
 class MethodNotAllowed(SttError):

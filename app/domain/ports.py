@@ -277,7 +277,8 @@ class KeyStatus(str, Enum):
 class ApiKey:
     """A stored key, without its secret. Times are aware UTC; ``prefix`` are the first characters of the secret.
 
-    ``revoked`` lies in the future while a replaced key is still accepted for a grace period.
+    ``tags`` are labels that whoever made it gave it. ``revoked`` lies in the future while a replaced key is still accepted
+    for a grace period.
     """
 
     key_id: str
@@ -288,6 +289,7 @@ class ApiKey:
     expires: datetime | None = None
     revoked: datetime | None = None
     last_used: datetime | None = None
+    tags: tuple[str, ...] = ()
 
     def status(self, now: datetime) -> KeyStatus:
         """What the key is at ``now`` (aware). It ends at the exact moment of ``revoked`` or ``expires``."""

@@ -10,20 +10,35 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from app.domain.errors import InsufficientScope, InvalidCredentials, InvalidParameter, InvalidRequest, NotFound, SttError
+from app.domain.errors import (
+    Forbidden,
+    InsufficientScope,
+    InvalidCredentials,
+    InvalidParameter,
+    InvalidRequest,
+    NotFound,
+    SttError,
+)
 from app.domain.ports import ApiKey, KeyStatus, KeyStore
+from app.services.tokens import DEFAULT_TTL_S, Tokens
 
 STATIC_KEY_ID = str(UUID(int=0))
 """Id of the key that the operator set in the configuration; it is in no store."""
 
 DEFAULT_SCOPES = ("member",)
 MAX_NAME_LENGTH = 200
+MAX_TAGS = 50
+MAX_TAG_LENGTH = 128
 PREFIX_LENGTH = 8
 TOUCH_INTERVAL_S = 60.0
 """Seconds between two recorded uses of one key: a write for every request would tell nobody more."""
+
+TOKEN_DOTS = 2
+"""What tells a token from a key: it has three parts."""
 
 _SECRET = re.compile(r"[0-9a-f]{40}")  # Deepgram's Python SDK 2.12 accepts no other form (contract 1.1)
 _log = logging.getLogger(__name__)
@@ -56,13 +71,18 @@ KNOWN_SCOPES = frozenset(SCOPE_SETS).union(*SCOPE_SETS.values())
 class Accounts:
     """Keys over a store. ``clock`` returns aware UTC; ``static_key`` is one further secret, of any form.
 
+    ``tokens`` are accepted in the place of the keys that handed them out, for what tokens may do; None: none are.
+
     Every method blocks for about a millisecond (a verification 0.2 ms): call them in a thread. Nothing is cached, so a key
     that another process revokes is refused from the next request on.
     """
 
-    def __init__(self, store: KeyStore, clock: Callable[[], datetime], static_key: str = "") -> None:
+    def __init__(
+        self, store: KeyStore, clock: Callable[[], datetime], static_key: str = "", tokens: Tokens | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._tokens = tokens
         self._static_hash = _hash(static_key) if static_key else None
         self._static = ApiKey(STATIC_KEY_ID, "", "static key", ("owner",), clock())
         self._touched: dict[str, datetime] = {}
@@ -75,6 +95,7 @@ class Accounts:
         name: str = "",
         scopes: Iterable[str] = DEFAULT_SCOPES,
         *,
+        tags: Iterable[str] = (),
         expires: datetime | None = None,
         ttl_s: float | None = None,
     ) -> tuple[ApiKey, str]:
@@ -82,7 +103,8 @@ class Accounts:
 
         ``expires`` (aware) or ``ttl_s`` (seconds from now) end it; neither: it lasts. Raises ``InvalidParameter``.
         """
-        key, secret = self._new(_checked_name(name), _checked_scopes(scopes), self._expiry(expires, ttl_s))
+        labels = _checked_tags(tags)
+        key, secret = self._new(_checked_name(name), _checked_scopes(scopes), self._expiry(expires, ttl_s), labels)
         self._store.add(key, _hash(secret))
         return key, secret
 
@@ -106,18 +128,24 @@ class Accounts:
         secret_hash = _hash(secret)
         if self._static_hash is not None and hmac.compare_digest(secret_hash, self._static_hash):
             return self._static
+        if self._tokens is not None and secret.count(".") == TOKEN_DOTS:
+            return self._verify_token(secret, self._tokens)
         if _SECRET.fullmatch(secret) is None:
             raise InvalidCredentials
-        key = self._store.find(secret_hash)
-        now = self._clock()
-        if key is None or key.status(now) is not KeyStatus.ACTIVE:
-            raise InvalidCredentials
-        self._note_use(key, now)
-        return key
+        return self._in_use(self._store.find(secret_hash))
+
+    def grant(self, key: ApiKey, ttl_s: int = DEFAULT_TTL_S) -> str:
+        """A token that stands for ``key`` during the next ``ttl_s`` seconds, for what tokens may do.
+
+        Raises ``Forbidden`` for a key without everything that a member may do, ``InvalidParameter`` for a wrong time.
+        """
+        if self._tokens is None or not SCOPE_SETS["member"] <= granted_scopes(key.scopes):
+            raise Forbidden
+        return self._tokens.grant(key.key_id, ttl_s)
 
     def require(self, key: ApiKey, scope: str) -> None:
         """Raise ``InsufficientScope`` unless the key has ``scope``, by itself or through a role."""
-        if not any(scope == held or scope in SCOPE_SETS.get(held, ()) for held in key.scopes):
+        if scope not in granted_scopes(key.scopes):
             raise InsufficientScope
 
     def list(self) -> Sequence[ApiKey]:
@@ -159,7 +187,7 @@ class Accounts:
             raise InvalidParameter("A grace period cannot be negative.", parameter="grace")
         old = self.find(reference)
         lifetime_s = None if old.expires is None else (old.expires - old.created).total_seconds()
-        successor, secret = self._new(old.name, old.scopes, self._expiry(None, lifetime_s))
+        successor, secret = self._new(old.name, old.scopes, self._expiry(None, lifetime_s), old.tags)
         if not self._store.replace(old.key_id, _later(self._clock(), grace_s), successor, _hash(secret)):
             raise InvalidRequest("The key is revoked or has been replaced already; create a new one.")
         return successor, secret
@@ -171,10 +199,32 @@ class Accounts:
         if self._writer is not None:
             self._writer.shutdown(wait=True)
         self._store.close()
+        if self._tokens is not None:
+            self._tokens.close()
 
-    def _new(self, name: str, scopes: tuple[str, ...], expires: datetime | None) -> tuple[ApiKey, str]:
+    def _new(
+        self, name: str, scopes: tuple[str, ...], expires: datetime | None, tags: tuple[str, ...] = ()
+    ) -> tuple[ApiKey, str]:
         secret = secrets.token_hex(20)
-        return ApiKey(str(uuid4()), secret[:PREFIX_LENGTH], name, scopes, self._clock(), expires), secret
+        return ApiKey(str(uuid4()), secret[:PREFIX_LENGTH], name, scopes, self._clock(), expires, tags=tags), secret
+
+    def _in_use(self, key: ApiKey | None) -> ApiKey:
+        now = self._clock()
+        if key is None or key.status(now) is not KeyStatus.ACTIVE:
+            raise InvalidCredentials
+        self._note_use(key, now)
+        return key
+
+    def _verify_token(self, token: str, tokens: Tokens) -> ApiKey:
+        """The key that handed the token out, with what the token may do. A token ends with its key."""
+        claims = tokens.verify(token)
+        if claims.key_id != STATIC_KEY_ID:
+            key = self._in_use(self._store.get(claims.key_id))
+        elif self._static_hash is not None:
+            key = self._static
+        else:
+            raise InvalidCredentials
+        return replace(key, scopes=claims.scopes, expires=claims.expires)
 
     def _expiry(self, expires: datetime | None, ttl_s: float | None) -> datetime | None:
         if expires is not None and ttl_s is not None:
@@ -203,6 +253,12 @@ class Accounts:
             _log.warning("the last use of a key could not be recorded")
 
 
+def granted_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """The scopes and everything that roles among them stand for."""
+    held = frozenset(scopes)
+    return held.union(*(SCOPE_SETS.get(scope, ()) for scope in held))
+
+
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -219,6 +275,15 @@ def _checked_name(name: str) -> str:
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():  # control characters would reach the terminal that lists keys
         raise InvalidParameter(f"A key's name is at most {MAX_NAME_LENGTH} printable characters.", parameter="name")
     return name
+
+
+def _checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys(tags))
+    is_usable = all(0 < len(tag) <= MAX_TAG_LENGTH and tag.isprintable() for tag in wanted)
+    if len(wanted) > MAX_TAGS or not is_usable:
+        message = f"A key takes at most {MAX_TAGS} tags of at most {MAX_TAG_LENGTH} printable characters."
+        raise InvalidParameter(message, parameter="tags")
+    return wanted
 
 
 def _checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from app.services.jobs import Jobs
 from app.services.live import LiveStreams
 from app.services.residency import ResidentModels
 from app.services.transcribe import Transcriber
+from app.services.usage import Usage
+from app.services.usage_log import UsageLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Services:
     job_runner: JobRunner
     deliverer: Deliverer
     live_callbacks: LiveCallbacks
+    usage_log: UsageLog
+    usage: Usage
 
     @property
     def stopping(self) -> bool:

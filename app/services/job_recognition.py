@@ -15,6 +15,7 @@ from app.domain.transcript import Hypothesis, LanguageGuess, Transcript
 from app.services.jobs import Jobs
 from app.services.threads import in_thread
 from app.services.transcribe import Transcriber
+from app.services.usage_entry import UsageEntry, entered
 from app.telemetry import logger
 
 _READ_BYTES = 1024 * 1024
@@ -38,6 +39,14 @@ class JobEdge(Protocol):
         """What goes with the delivery."""
         ...
 
+    def usage(self, job: Job) -> UsageEntry:
+        """What the record of requests knew of the job when it was accepted."""
+        ...
+
+    async def keep_usage(self, entry: UsageEntry, outcome: Outcome) -> None:
+        """Put the job on record as done; it returns once that is safe."""
+        ...
+
     def count_delivery(self, result: str) -> None:
         """Account for an attempt to deliver: ``delivered``, ``failed`` or ``given_up``."""
         ...
@@ -55,6 +64,12 @@ class Recognition:
     async def run(self, job: Job, edge: JobEdge) -> Outcome:
         """Recognise the job's audio. What goes wrong for good is an outcome too; ``Overloaded`` and ``Unavailable`` are
         raised: the job can be run later."""
+        with entered(edge.usage(job)) as usage:
+            outcome = await self._outcome(job, edge)
+        await edge.keep_usage(usage, outcome)  # before the outcome is kept: a job that is run again is recorded again
+        return outcome
+
+    async def _outcome(self, job: Job, edge: JobEdge) -> Outcome:
         try:
             async with self._transcriber.admit(edge.options(job)) as admitted:
                 with await self._audio(job) as file:

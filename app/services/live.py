@@ -20,6 +20,7 @@ from app.services.residency import ResidentModels
 from app.services.stream import LiveStream, StreamCounts
 from app.services.stream_speakers import StreamSpeakers
 from app.services.transcribe import DecodingDefaults
+from app.services.usage_entry import current_usage
 from app.telemetry import logger
 
 INLINE_S = 0.5
@@ -104,6 +105,8 @@ class LiveStreams:
                 prompt=options.prompt,
                 keyterms=options.keyterms,
             )
+            if (usage := current_usage()) is not None:
+                usage.note_request(options, model.info, resolution.language)
             pool = await self._models.pool(model)
             takes_keyterms = pool.capabilities.favours_terms
             if options.keyterms and not takes_keyterms:
@@ -136,6 +139,8 @@ class LiveStreams:
             stream.decode,
             StreamSpeakers(self.diarizer) if options.diarize and self.diarizer is not None else None,
         )
+        if (usage := current_usage()) is not None:
+            usage.note_stream(lambda: (live.counts.audio_s, (stream.decoder.channels or 1) if options.multichannel else 1))
         self._running.add(live)
         try:
             if self._stopping:

@@ -21,6 +21,7 @@ from app.services.intelligence import Analyst
 from app.services.recording import Heard, RecognisedChannel, RecordingPipeline
 from app.services.residency import ResidentModels
 from app.services.spoken_language import detect_spoken_language
+from app.services.usage_entry import current_usage
 
 Progress = Callable[[float], None]
 
@@ -101,6 +102,8 @@ class Transcriber:
             keyterms=options.keyterms,
             scores=options.scores,
         )
+        if (usage := current_usage()) is not None:
+            usage.note_request(options, model.info, resolution.language)
         async with pool.admit() as session:
             warnings = resolution.warnings + _term_warnings(pool, options) + self._speaker_warnings(options)
             yield RecordingJob(self, model, pool, session, options, decode, warnings)
@@ -187,6 +190,8 @@ class RecordingJob:
             timing=timing,
             diarizer=self.transcriber.diarizer.info if self.options.diarize and self.transcriber.diarizer else None,
         )
+        if (usage := current_usage()) is not None:
+            usage.note_recording(transcript)
         return await self.transcriber.analyst.analyse(transcript, self.options.intelligence)
 
     async def detect_language(self, source: BinaryIO) -> tuple[LanguageGuess, ...]:

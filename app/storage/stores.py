@@ -93,6 +93,7 @@ def _columns(key: ApiKey, secret_hash: str) -> dict[str, Any]:
         "expires": key.expires,
         "revoked": key.revoked,
         "last_used": key.last_used,
+        "tags": list(key.tags),
     }
 
 
@@ -106,4 +107,5 @@ def _key(row: Row[Any]) -> ApiKey:
         expires=row.expires,
         revoked=row.revoked,
         last_used=row.last_used,
+        tags=tuple(row.tags or ()),  # null: made before keys had any
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Index, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Float, Index, Integer, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -58,6 +58,7 @@ class KeyRow(Base):
     expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tags: Mapped[list[str] | None] = mapped_column(JSON)
 
 
 class JobRow(Base):
@@ -89,3 +90,40 @@ class JobRow(Base):
     outcome_body: Mapped[bytes | None] = mapped_column(LargeBinary)
     outcome_type: Mapped[str | None] = mapped_column(String(80))
     outcome_problem: Mapped[str | None] = mapped_column(String(80))
+
+
+class SecretRow(Base):
+    """One secret that tokens are signed with, as hex: whoever reads it can make tokens. Of those that do not retire there is
+    one."""
+
+    __tablename__ = "signing_secrets"
+
+    secret_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    secret: Mapped[str] = mapped_column(String(128))
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    retires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class UsageRow(Base):
+    """One request (``app/domain/usage.py`` says what the columns mean). ``features`` and ``tags`` are JSON lists as text,
+    which every database can group by; ``day`` is the UTC day of ``created``."""
+
+    __tablename__ = "usage_records"
+    __table_args__ = (Index(None, "created"),)
+
+    request_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    day: Mapped[str] = mapped_column(String(10))
+    path: Mapped[str] = mapped_column(Text)
+    method: Mapped[str] = mapped_column(String(16))
+    key_id: Mapped[str] = mapped_column(String(36))
+    completed: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    code: Mapped[int | None] = mapped_column(Integer)
+    model: Mapped[str] = mapped_column(String(200))
+    model_uuid: Mapped[str] = mapped_column(String(36))
+    model_version: Mapped[str] = mapped_column(String(80))
+    language: Mapped[str] = mapped_column(String(16))
+    channels: Mapped[int] = mapped_column(Integer)
+    audio_s: Mapped[float] = mapped_column(Float)
+    features: Mapped[str] = mapped_column(Text)
+    tags: Mapped[str] = mapped_column(Text)

@@ -18,6 +18,7 @@ from app.diarization.basic import BasicDiarizer
 from app.domain.audio import AudioLimits
 from app.domain.jobs import JobLimits
 from app.domain.ports import EnginePool, Fetcher, InstalledModel, Vad
+from app.domain.project import PROJECT_ID
 from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
 from app.main import create_app
 from app.outbound import HttpFetcher
@@ -31,12 +32,16 @@ from app.services.job_runner import JobRunner
 from app.services.jobs import Jobs
 from app.services.live import LiveStreams, StreamLimits
 from app.services.residency import ResidentModels
+from app.services.tokens import Tokens
 from app.services.transcribe import DecodingDefaults, Transcriber
+from app.services.usage import Usage
+from app.services.usage_log import UsageLog
 from app.settings import Settings
 from app.storage.spool import FolderSpool
 from app.wiring import job_rules
 from tests.support.memory_jobs import MemoryJobStore
 from tests.support.memory_keys import MemoryKeyStore
+from tests.support.memory_usage import MemorySecretStore, MemoryUsageStore
 
 STATIC_KEY = "the-static-key"
 SPEECH = "Hello world. How are you?"
@@ -56,6 +61,7 @@ class Stage:
     app: FastAPI
     pool: ScriptedPool
     accounts: Accounts
+    usage: MemoryUsageStore
 
 
 @contextmanager
@@ -71,7 +77,8 @@ def staged(
     settings = settings_for(folder, **given)
     engines = pool or ScriptedPool(ScriptedEngine(say(SPEECH)))
     detector = vad or ScriptedVad((0.0, 3600.0))
-    accounts = Accounts(MemoryKeyStore(), _now, settings.api_key)
+    accounts = Accounts(MemoryKeyStore(), _now, settings.api_key, Tokens(MemorySecretStore(), _now, PROJECT_ID))
+    usage = MemoryUsageStore()
 
     async def start_pool(_: InstalledModel) -> EnginePool:
         return engines
@@ -105,12 +112,14 @@ def staged(
             job_runner=JobRunner(jobs, recognition, deliverer, replace(job_rules(settings), poll_s=0.02), _now),
             deliverer=deliverer,
             live_callbacks=LiveCallbackClient(deliverer, retry_s=0.0),
+            usage_log=UsageLog(usage, _now, settings.usage_keep_days * 86_400.0),
+            usage=Usage(usage),
         )
 
     app = create_app(settings, start, notices)
     headers = {"Authorization": f"Token {STATIC_KEY}"}
     with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
-        yield Stage(client, app, engines, accounts)
+        yield Stage(client, app, engines, accounts, usage)
 
 
 def _now() -> datetime:

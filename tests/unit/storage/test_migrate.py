@@ -20,6 +20,8 @@ from app.storage.stores import SqlKeyStore
 from app.storage.tables import Base
 from tests.support.racing import ROOT, race
 
+TABLES = {"api_keys", "jobs", "signing_secrets", "usage_records", "alembic_version"}
+
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
@@ -76,11 +78,11 @@ def test_constraints_bear_the_names_of_the_convention(url: str, engine: Engine) 
 
 def test_up_down_and_up_again_on_an_empty_database(url: str, engine: Engine) -> None:
     upgrade(url)
-    assert tables(engine) == {"api_keys", "jobs", "alembic_version"}
+    assert tables(engine) == TABLES
     downgrade(url, "base")
     assert tables(engine) == {"alembic_version"}
     upgrade(url)
-    assert tables(engine) == {"api_keys", "jobs", "alembic_version"}
+    assert tables(engine) == TABLES
     assert version(engine) == migrations.HEAD
 
 
@@ -110,7 +112,7 @@ def test_a_database_at_head_needs_no_alembic(url: str) -> None:
 
 def test_processes_that_start_together_migrate_once(url: str, engine: Engine) -> None:
     race("import alembic.command; from app.storage.migrate import upgrade", "upgrade(sys.argv[1])", url, 3)
-    assert tables(engine) == {"api_keys", "jobs", "alembic_version"}
+    assert tables(engine) == TABLES
     with reading(engine) as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [(migrations.HEAD,)]
 

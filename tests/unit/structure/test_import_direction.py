@@ -42,7 +42,7 @@ LAYERS = {
 PURE_MODULES = {
     "__future__", "ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools", "heapq",
     "glin_profanity", "itertools", "json", "math", "numpy", "operator", "pathlib", "phonenumbers", "rapidfuzz", "re",
-    "text_to_num", "types", "typing", "unicodedata", "zlib",
+    "text_to_num", "types", "typing", "unicodedata", "uuid", "zlib",
 }  # fmt: skip
 
 
