@@ -6,8 +6,7 @@ import json
 import socket
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from enum import Enum
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,44 +15,28 @@ from rich.console import Console
 
 from app.audio.vad import load_vad
 from app.engines.cpu import cpu_problem, plan_workers, usable_cores
-from app.engines.gpu import probe_gpu_backends
 from app.engines.logits_probe import probe_key_terms
 from app.settings import Settings
 from app.storage.database import DatabaseUnusable
 from app.wiring import build_accounts, build_catalog, missing_for_sherpa
+from cli.doctor_engine import check_engine, check_gpu, check_threads
+from cli.doctor_finding import Finding, Outcome
 from cli.failures import plain_failures
 
 MEMORY_FOR_BUFFERS_BYTES = 140_000_000
 """What one worker needs beside the weights, measured on a base-size model."""
 
 
-class Outcome(str, Enum):
-    """How a check ended. Only a failure means that the server cannot run."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check's result; ``remedy`` says what to do, and is empty when nothing needs doing."""
-
-    check: str
-    outcome: Outcome
-    detail: str
-    remedy: str = ""
-
-
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check processor, threads, memory, models, database, voice detection, speakers, GPU, key terms and port.
+    """Check processor, threads, memory, models, database, voice detection, speakers, engine, GPU, key terms and port.
 
     Exit code 1: cannot run.
     """
     with plain_failures():
         settings = Settings()
     checks: list[Callable[[Settings], Finding]] = [
-        _processor, _threads, _memory, _models, _database, _voice_detection, _speakers, _gpu, _key_terms, _port,
+        _processor, check_threads, _memory, _models, _database, _voice_detection, _speakers, check_engine, check_gpu,
+        _key_terms, _port,
     ]  # fmt: skip
     findings = [check(settings) for check in checks]
     if as_json:
@@ -80,16 +63,6 @@ def _processor(_: Settings) -> Finding:
         remedy = "Use a machine with these instructions, or build pywhispercpp from source for this one."
         return Finding("processor", Outcome.FAILURE, problem, remedy)
     return Finding("processor", Outcome.OK, "has the instructions the engine needs")
-
-
-def _threads(settings: Settings) -> Finding:
-    cores = usable_cores()
-    plan = plan_workers(cores, settings.workers, settings.threads)
-    detail = f"{cores} usable cores, {plan.workers} workers x {plan.threads} threads per model"
-    if plan.workers * plan.threads > cores:
-        remedy = "Lower WHISPERAPI_WORKERS or WHISPERAPI_THREADS: more threads than cores slow each other down."
-        return Finding("threads", Outcome.WARNING, detail, remedy)
-    return Finding("threads", Outcome.OK, detail)
 
 
 def _memory(settings: Settings) -> Finding:
@@ -153,17 +126,6 @@ def _speakers(settings: Settings) -> Finding:
     if settings.diarizer == "sherpa":
         return Finding("speakers", Outcome.FAILURE, "the diarizer `sherpa` cannot be used", missing)
     return Finding("speakers", Outcome.OK, "told apart by the basic diarizer", f"For trained networks: {missing}")
-
-
-def _gpu(settings: Settings) -> Finding:
-    backends = probe_gpu_backends()
-    if backends is None:
-        remedy = "Reinstall pywhispercpp, or check the driver of the GPU it was built for."
-        return Finding("gpu", Outcome.FAILURE, "the engine could not be loaded to ask it", remedy)
-    if backends:
-        return Finding("gpu", Outcome.OK, f"the engine build has {', '.join(backends)}")
-    remedy = "For a GPU, build pywhispercpp for it: docs/operations.md." if settings.gpu else ""
-    return Finding("gpu", Outcome.OK, "none in this engine build; the processor does the work", remedy)
 
 
 def _key_terms(_: Settings) -> Finding:

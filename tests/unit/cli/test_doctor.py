@@ -41,6 +41,7 @@ def test_every_part_is_checked_and_a_fresh_machine_can_run() -> None:
         "database",
         "voice detection",
         "speakers",
+        "engine",
         "gpu",
         "key terms",
         "port",
