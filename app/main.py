@@ -17,6 +17,7 @@ from app.api import diction, listen, listen_live, models, openai_audio, plain, p
 from app.api.callbacks import CallbackEdge
 from app.api.context import RequestContext
 from app.api.errors import register_error_handlers
+from app.api.multipart import FormPlaces
 from app.api.openapi import SECURITY_SCHEMES
 from app.api.usage_recording import UsageRecording
 from app.services.bundle import Services
@@ -58,6 +59,7 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.notices = notices
+    app.state.form_places = FormPlaces(settings.max_pending_requests)
     any_origin = "*" in settings.cors_origins
     app.add_middleware(
         CORSMiddleware,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from app.api.body import BodyLimits, parse_form
-from app.domain.errors import InvalidPayload
+from app.domain.errors import InvalidPayload, Overloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +35,47 @@ class ReceivedForm:
         return next((upload for upload in self.uploads if upload.name in names), None)
 
 
+class FormPlaces:
+    """How many forms may be on their way or held at a time.
+
+    Their options are inside, so a permit of a model can be asked for only when all of it has come; without a limit of their
+    own any number of clients could fill the disk first.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """One place. Raises ``Overloaded`` if there is none."""
+        if self._free <= 0:
+            raise Overloaded
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
 @asynccontextmanager
 async def receive_form(request: Request, limits: BodyLimits) -> AsyncIterator[ReceivedForm]:
     """Read the whole form, large files to the disk; the files are gone when the context closes.
 
-    Raises ``InvalidPayload`` for what is no multipart form, and whatever the limits say.
+    Raises ``InvalidPayload`` for what is no multipart form, ``Overloaded`` where too many are here already, and whatever the
+    limits say.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "multipart/form-data":
         raise InvalidPayload("The body must be a form with a file: multipart/form-data.")
-    form = await parse_form(request, limits)
-    try:
-        fields = tuple((name, value) for name, value in form.multi_items() if isinstance(value, str))
-        uploads = tuple(
-            Upload(name, value.filename or "", value.file)
-            for name, value in form.multi_items()
-            if isinstance(value, UploadFile)
-        )
-        yield ReceivedForm(fields, uploads)
-    finally:
-        await form.close()
+    with cast("FormPlaces", request.app.state.form_places).taken():
+        form = await parse_form(request, limits)
+        try:
+            fields = tuple((name, value) for name, value in form.multi_items() if isinstance(value, str))
+            uploads = tuple(
+                Upload(name, value.filename or "", value.file)
+                for name, value in form.multi_items()
+                if isinstance(value, UploadFile)
+            )
+            yield ReceivedForm(fields, uploads)
+        finally:
+            await form.close()

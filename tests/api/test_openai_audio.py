@@ -96,6 +96,14 @@ class TestForms:
         with staged(tmp_path, ScriptedPool(ScriptedEngine(say("Uh, hello. Um.")))) as stage:
             assert send(stage).json()["text"] == "Uh, hello. Um."
 
+    def test_the_sound_is_cut_as_it_was_asked_for(self, tmp_path: Path) -> None:
+        strategy = '{"type": "server_vad", "silence_duration_ms": 300}'
+        with staged(tmp_path, vad=ScriptedVad((0.2, 1.0), (1.6, 2.4))) as stage:
+            for fields, decodes in (({}, 1), ({"chunking_strategy": strategy}, 2)):
+                stage.pool.calls.clear()
+                send(stage, language="en", **fields)
+                assert len(stage.pool.calls) == decodes
+
     def test_recordings_are_counted(self, stage: Stage) -> None:
         send(stage)
         send(stage, response_format="yaml")
@@ -197,6 +205,28 @@ class TestErrors:
             answer = send(stage)
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limit_exceeded")
         assert int(answer.headers["retry-after"]) >= 1
+
+    def test_no_more_forms_are_received_than_recordings_are_admitted(self, tmp_path: Path) -> None:
+        async def scenario(stage: Stage) -> tuple[int | None, int | None, int | None]:
+            first_has_come, go_on = asyncio.Event(), asyncio.Event()
+
+            async def slow() -> AsyncIterator[Message]:
+                yield body(form(("file", CLIP))[:1000], more=True)
+                first_has_come.set()
+                await go_on.wait()
+                yield body(form(("file", CLIP))[1000:])
+
+            async def quick() -> AsyncIterator[Message]:
+                yield body(form(("file", CLIP)))
+
+            slowly = asyncio.ensure_future(call(stage.app, slow, **SCOPE))
+            await first_has_come.wait()
+            refused = await call(stage.app, quick, **SCOPE)
+            go_on.set()
+            return refused.status, (await slowly).status, (await call(stage.app, quick, **SCOPE)).status
+
+        with staged(tmp_path, max_pending_requests=1) as stage:
+            assert asyncio.run(asyncio.wait_for(scenario(stage), 30)) == (429, 200, 200)
 
     def test_a_stopping_server_is_a_503(self, stage: Stage) -> None:
         stage.app.state.services.transcriber.stopping = True
