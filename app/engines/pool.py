@@ -31,9 +31,9 @@ MAX_DEATHS = 2
 
 RELIEFS = 1
 """Workers beyond those that decode at a time, where forking makes them cheap. A final that finds an interim in its way gets
-one at once, and the interim's worker is killed: whisper.cpp cannot be stopped inside the encoder, and to wait for that, or
-for a fork, whose first decode is slower, cost a final 60 to 100 ms (base dimensions, two cores, 2026-11-20). The price is
-the memory of one more decode's buffers."""
+one at once, and the interim's worker is killed. whisper.cpp cannot be stopped inside the encoder: to wait for a fork in its
+place took 65 ms, and the first decode of a fork 40 to 80 ms more than later ones (base dimensions, two cores, 2026-11-20).
+The price is the memory of one more decode's buffers, 30 MB at base dimensions. See decision 0014."""
 
 NEWEST_WEIGHT = 0.2  # of the last decode in the moving mean that estimates waiting times
 LONGEST_RETRY_S = 60.0

@@ -64,7 +64,7 @@ class StreamOptions:
 
     speculation_s: float = 0.032
     """Silence after which the final's decode starts, before it is known that the speaker has stopped: the first window that
-    is not voiced. With three windows the final of a short sentence came 60 ms later (base dimensions, two cores)."""
+    is not voiced. Two windows more cost every final 64 ms where the decode is what it waits for."""
 
     speculation_lead_s: float = 1.0
     """Time by which that decode precedes the end of the segment at most: ten seconds of speech decode in 0.8 s on two cores,
