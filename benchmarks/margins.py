@@ -1,8 +1,8 @@
 """Words and time against the encoder's margin and the length of chunks: ``python -m benchmarks.margins``.
 
-Every recording goes through the server's own detector, chunker and engine, in this process. Words: all clips of a folder with
-a manifest, and fresh synthetic sentences, alone and in talks. Time: the clips, at the dimensions of a real model. The first
-row is raw whisper.cpp: whole file, full context. ``--speech`` is a folder with the self-test model's synthesiser.
+Every recording goes through the server's own detector, chunker and engine, in this process. Words: all clips of a folder
+with a manifest, and fresh synthetic sentences, alone and in talks. Time: the clips, at the dimensions of a real model. The
+first row is raw whisper.cpp: whole file, full context. ``--speech`` is a folder with the self-test model's synthesiser.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from app.engines.cpu import usable_cores
 from benchmarks.harness import AUDIO, ROOT, expanded_model, save
 
 MARGINS = (0, 16, 32, 64, 96, 128)
-LENGTHS_S = (5.0, 28.0)
+LENGTHS_S = (28.0,)
 """Longest chunks tried beside the packed ones."""
 
 TALK_SENTENCES = 8
@@ -91,7 +91,10 @@ def ways() -> list[tuple[str, Callable[[whisper_cpp.WhisperCppEngine, Pcm16k, st
         found.append((f"packed, margin {margin}", partial(_chunked, replace(FITTED, packing=packing), margin)))
     for length_s in LENGTHS_S:
         found += [
-            (f"chunks of {length_s:.0f} s, margin {margin}", partial(_chunked, ChunkingOptions(max_chunk_s=length_s), margin))
+            (
+                f"chunks of {length_s:.0f} s, margin {margin}",
+                partial(_chunked, ChunkingOptions(max_chunk_s=length_s), margin),
+            )
             for margin in (0, 64, 128)
         ]
     return found
@@ -179,8 +182,7 @@ def talks(sentences: Sequence[Recording]) -> list[Recording]:
     """Groups of sentences, one after the other with the pauses they have."""
     groups = [sentences[at : at + TALK_SENTENCES] for at in range(0, len(sentences), TALK_SENTENCES)]
     return [
-        Recording(" ".join(one.text for one in group), "en", np.concatenate([one.pcm for one in group]))
-        for group in groups
+        Recording(" ".join(one.text for one in group), "en", np.concatenate([one.pcm for one in group])) for group in groups
     ]
 
 

@@ -47,8 +47,8 @@ def main() -> None:
     table: dict[str, Any] = {}
     with running_server(model) as server:
         for name, pcm in (
-            ("talk", _talk(arguments.seconds, 0.0)),
-            ("talk, one third silence", _talk(arguments.seconds, 1 / 3)),
+            ("talk", talk(arguments.seconds, 0.0)),
+            ("talk, one third silence", talk(arguments.seconds, 1 / 3)),
         ):
             ours: list[float] = []
             raw: list[float] = []
@@ -71,7 +71,7 @@ def main() -> None:
     save(f"recordings-{arguments.size}", table)
 
 
-def _talk(seconds: float, silence: float) -> Pcm:
+def talk(seconds: float, silence: float) -> Pcm:
     """Clips one after the other; ``silence`` is the share of the length that is pauses of ten seconds between them."""
     clips = [read_clip(name) for name in SENTENCES]
     pieces: list[Pcm] = []

@@ -25,7 +25,7 @@ class Packing:
     """
 
     step_s: float = 5.12
-    margin_s: float = 1.28
+    margin_s: float = 0.64
     full_s: float = 30.0
     chunk_cost: float = 0.1
     bend: float = 0.065
@@ -41,8 +41,8 @@ class Packing:
 def plan_chunks(runs: Sequence[tuple[float, float]], packing: Packing, edges_s: float, max_chunk_s: float) -> list[int]:
     """Positions in ``runs`` at which chunks begin, cheapest in all; the first is 0.
 
-    ``runs`` are stretches of speech in order, (start, end) in seconds; ``edges_s`` is what every chunk has beyond its speech.
-    Chunks longer than ``max_chunk_s`` are made only where no pause allows shorter ones.
+    ``runs`` are stretches of speech in order, (start, end) in seconds; ``edges_s`` is what every chunk has beyond
+    its speech. Chunks longer than ``max_chunk_s`` are made only where no pause allows shorter ones.
     """
     begins = [
         position

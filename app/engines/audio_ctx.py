@@ -14,7 +14,7 @@ STEP_FRAMES = 256
 client's audio. Seen with 320, 384, 448, 576, 640, 704 and 832 frames (word times moved by up to 90 ms with the audio decoded
 before), never with multiples of 256, with 1500, or without flash attention (self-test model, 2026-11-20)."""
 
-MARGIN_FRAMES = 128
+MARGIN_FRAMES = 32
 """Frames beyond the audio's own. Measured with the self-test model on 109 pieces of 1.3 to 27 s (the speech clips, and the
 two-minute one cut at its pauses into 1, 2, 4 and 8 sentences), 2026-11-20: pieces that came out in other words than with the
 full context, word error rate, decode seconds in all (on a busy machine):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from app.domain.audio import SAMPLE_RATE, PcmBlock, seconds
-from app.domain.chunking import PHRASES, Chunk, Chunker, ChunkingOptions, mix_to_mono
+from app.domain.chunking import FITTED, PHRASES, Chunk, Chunker, ChunkingOptions, mix_to_mono
 from app.domain.languages import phrase_language
 from app.domain.options import DecodeOptions
 from app.domain.ports import DecodedAudio, Diarizer, EngineSession, JobClass, SpeakerSession, Vad, VadStream
@@ -93,7 +93,7 @@ class RecordingPipeline:
         self._code_switching = code_switching
         self._start_s = start_s
         self._diarizer = diarizer
-        self._chunking = PHRASES if code_switching else chunking
+        self._chunking = PHRASES if code_switching else chunking or (FITTED if options.fit_context else None)
         self._on_heard = on_heard
         self._channels: list[_ChannelState] = []
         self._samples = 0
