@@ -59,7 +59,9 @@ class SilenceProbe:
             return None
 
     def probability(self) -> float | None:
-        """For the last audio that the context encoded, 0..1; None if the step fails. Costs one decoder step.
+        """For the last audio that the context encoded, 0..1; None if the step fails.
+
+        Costs one decoder step: 5 ms beside the 785 of ten seconds at base dimensions (two cores, 2026-11-20).
 
         Afterwards the context is ready for its next decode, and the results of the last one can still be read.
         """
