@@ -127,7 +127,7 @@ class Conversation:
         config, shape = updated(self._config, update.session, is_beta=update.is_beta)
         options = config.live_options()
         self._served_model = self._check(options)
-        self._config, self._shape = config, shape
+        self._config, self._shape = config, shape or self._shape
         kind = "transcription_session.updated" if update.is_beta else "session.updated"
         self.is_restarting, self.options = options != self.options, options
         return (CloseStream() if self.is_restarting else None), [self._session_event(kind)]

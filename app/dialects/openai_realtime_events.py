@@ -66,7 +66,7 @@ class ClientEvent:
 
 
 def parse_event(text: str) -> ClientEvent:
-    """Read a text message; never raises. Costs time in proportion to the sound in it: 15 MiB take 40 ms."""
+    """Read a text message; never raises. Costs time in proportion to the sound in it: 15 MiB take 45 ms, 256 KiB 0.6 ms."""
     try:
         event = orjson.loads(text)
     except ValueError:

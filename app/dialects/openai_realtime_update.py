@@ -35,17 +35,20 @@ _TELEPHONE_RATE = 8000
 _PCM_RATES = (8000, 48_000)
 
 
-def updated(config: SessionConfig, session: Json, *, is_beta: bool) -> tuple[SessionConfig, Shape]:
-    """The configuration with what ``session`` names, and the shape it is written in; null turns a thing off.
+def updated(config: SessionConfig, session: Json, *, is_beta: bool) -> tuple[SessionConfig, Shape | None]:
+    """The configuration with what ``session`` names, and the shape that this is written in (None: it could be either).
 
-    Names that mean nothing to a transcription are ignored. Raises ``InvalidParameter``, with the path of the culprit.
+    What is null is turned off; names that mean nothing to a transcription are ignored. Raises ``InvalidParameter``, with the
+    path of the culprit.
     """
     if session.get("type", "transcription") != "transcription":
         raise InvalidParameter("This server has transcription sessions only.", parameter="session.type")
+    config = _with_include(config, session)
     if is_beta or ("audio" not in session and _BETA_KEYS & session.keys()):
-        return _with_include(_with_beta(config, session), session), Shape.BETA
+        return _with_beta(config, session), Shape.BETA
     audio = _object(session.get("audio"), "session.audio")
-    return _with_include(_with_input(config, _object(audio.get("input"), "session.audio.input")), session), Shape.GENERAL
+    shape = Shape.GENERAL if audio or "type" in session else None
+    return _with_input(config, _object(audio.get("input"), "session.audio.input")), shape
 
 
 def _with_beta(config: SessionConfig, session: Json) -> SessionConfig:

@@ -371,6 +371,11 @@ class TestBeta:
         with session(stage.client, update) as talk:
             assert talk.seen[-1]["session"]["turn_detection"]["silence_duration_ms"] == 500
 
+    def test_an_update_that_fits_both_shapes_keeps_the_clients(self, stage: Stage) -> None:
+        for headers, name in ((BETA, "input_audio_format"), ({}, "audio")):
+            with session(stage.client, {"type": "session.update", "session": {"include": []}}, headers=headers) as talk:
+                assert name in talk.seen[-1]["session"]
+
     def test_a_client_that_answers_in_the_general_shape_gets_it(self, stage: Stage) -> None:
         with session(stage.client, BUTTON, headers=BETA) as talk:
             assert talk.seen[-1]["session"]["audio"]["input"]["turn_detection"] is None
