@@ -36,7 +36,7 @@ _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _BETA_HEADER = "realtime=v1"
 
 PARSED_INLINE_CHARACTERS = 256 * 1024
-"""Longer messages are read in a thread: one of 15 MiB takes 40 ms."""
+"""Longer messages are read in a thread: one of 15 MiB takes 45 ms, one of this size 0.6 ms."""
 
 _MAX_FIELDS = 100
 
