@@ -60,7 +60,7 @@ def _show(findings: list[Finding]) -> None:
 def _processor(_: Settings) -> Finding:
     problem = cpu_problem()
     if problem is not None:
-        remedy = "Use a machine with these instructions, or build pywhispercpp from source for this one."
+        remedy = "whisperapi engine build"
         return Finding("processor", Outcome.FAILURE, problem, remedy)
     return Finding("processor", Outcome.OK, "has the instructions the engine needs")
 

@@ -52,7 +52,7 @@ def build(
     with tempfile.TemporaryDirectory() as folder:
         try:
             wheel = build_wheel(engine_build(), flavours, Path(folder))
-        except subprocess.CalledProcessError as error:
+        except (subprocess.CalledProcessError, ValueError) as error:
             raise failed("The build failed; what it printed above says why. Nothing was changed.") from error
         trial = Path(folder) / "trial"
         with zipfile.ZipFile(wheel) as archive:

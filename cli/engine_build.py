@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.engines.cpu import lacking_features
 from cli.engine_wheel import PACKAGE
 
 Which = Callable[[str], str | None]
@@ -28,13 +30,14 @@ class Flavour(str, Enum):
 
 
 OPTIONS: dict[Flavour, dict[str, str]] = {
-    Flavour.NATIVE: {"GGML_NATIVE": "ON", "GGML_LLAMAFILE": "ON"},
+    Flavour.NATIVE: {"GGML_LLAMAFILE": "ON"},
     Flavour.BLAS: {"GGML_BLAS": "ON", "GGML_BLAS_VENDOR": "OpenBLAS"},
     Flavour.CUDA: {"GGML_CUDA": "ON", "GGML_CUDA_NCCL": "OFF"},
     Flavour.VULKAN: {"GGML_VULKAN": "ON"},
 }
-"""CMake's options. All instructions of the processor without the llamafile kernels made things worse: 1.33 x the wheel's
-time for a window at base dimensions, with them 0.70 to 0.76 x (two cores with AVX-512, gcc 12, 2026-11-20)."""
+"""CMake's options. The matrix kernels from llamafile, which whisper.cpp leaves out by default, take a third off every decode;
+all instructions of the processor, AVX-512 among them, make it slower with and without them (docs/performance.md). So on
+x86-64 that can run the wheel the build keeps to the wheel's instructions; elsewhere it takes the processor's (``native``)."""
 
 COMMON = {"BUILD_SHARED_LIBS": "OFF", "CMAKE_POSITION_INDEPENDENT_CODE": "ON", "NO_REPAIR": "1"}
 """One extension module with everything inside: separate libraries would be looked for where they were built. Libraries of
@@ -84,13 +87,21 @@ def build_environment(flavours: Iterable[Flavour], version: str, environment: Ma
         }
     for flavour in flavours:
         kept |= OPTIONS[flavour]
-    return {**kept, **COMMON, "PYWHISPERCPP_VERSION": version}
+        if flavour is Flavour.NATIVE:
+            kept["GGML_NATIVE"] = "OFF" if runs_the_wheel() else "ON"
+    return {**kept, **COMMON, "PYWHISPERCPP_VERSION": version, "SETUPTOOLS_SCM_PRETEND_VERSION": version}
+
+
+def runs_the_wheel() -> bool:
+    """Whether this is an x86-64 processor with the instructions that the published wheel is compiled for."""
+    return platform.machine().lower() in ("x86_64", "amd64") and not lacking_features()
 
 
 def build_wheel(base: str, flavours: frozenset[Flavour], folder: Path) -> Path:
     """Fetch the source package of version ``base`` and build a wheel of it in ``folder``.
 
-    Raises ``subprocess.CalledProcessError``; what the tools print goes to the error stream.
+    Raises ``subprocess.CalledProcessError``, or ``ValueError`` if the wheel does not carry the build's name; what the tools
+    print goes to the error stream.
     """
     version = version_of(base, flavours)
     environment = build_environment(flavours, version, os.environ)
@@ -99,7 +110,7 @@ def build_wheel(base: str, flavours: frozenset[Flavour], folder: Path) -> Path:
         run_pip("download", "--no-deps", "--no-binary", PACKAGE, "--dest", fetched, f"{PACKAGE}=={base.partition('+')[0]}")
         [source] = Path(fetched).glob(f"{PACKAGE}-*.tar.gz")
         run_pip("wheel", "--no-deps", "--no-cache-dir", "--wheel-dir", str(folder), str(source), environment=environment)
-    [wheel] = folder.glob(f"{PACKAGE}-*.whl")
+    [wheel] = folder.glob(f"{PACKAGE}-{version}-*.whl")
     return wheel
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 NEEDED_FEATURES = ("avx2", "fma", "f16c", "bmi2")
@@ -40,18 +41,33 @@ def missing_features(cpuinfo: str) -> tuple[str, ...]:
     return ()
 
 
-def cpu_problem(root: Path = Path("/")) -> str | None:
-    """A sentence for the operator when this CPU cannot run the engine, else None. Judges x86-64 Linux only."""
-    if sys.platform != "linux" or platform.machine().lower() not in ("x86_64", "amd64"):
-        return None
+def lacking_features(root: Path = Path("/")) -> tuple[str, ...]:
+    """What this machine's processor lacks of ``NEEDED_FEATURES``; empty where it does not say."""
     try:
-        missing = missing_features((root / "proc/cpuinfo").read_text())
+        return missing_features((root / "proc/cpuinfo").read_text())
     except OSError:
+        return ()
+
+
+def cpu_problem(root: Path = Path("/")) -> str | None:
+    """A sentence for the operator when this CPU cannot run the engine, else None.
+
+    Judges x86-64 Linux only, and no engine that was built for this machine.
+    """
+    if sys.platform != "linux" or platform.machine().lower() not in ("x86_64", "amd64") or _is_native_build():
         return None
+    missing = lacking_features(root)
     if not missing:
         return None
     names = ", ".join(feature.upper() for feature in missing)
-    return f"This CPU lacks {names}, which the speech engine needs: use a newer machine, or build pywhispercpp from source."
+    return f"This CPU lacks {names}, which the published speech engine needs: `whisperapi engine build` makes one for it."
+
+
+def _is_native_build() -> bool:
+    try:
+        return "native" in version("pywhispercpp").partition("+")[2].split(".")
+    except PackageNotFoundError:
+        return False
 
 
 def usable_cores(root: Path = Path("/")) -> int:

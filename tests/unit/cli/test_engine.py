@@ -128,13 +128,20 @@ class TestWhatABuildNeeds:
 
 class TestBuildEnvironment:
     def test_a_build_is_one_module_and_carries_its_name(self) -> None:
-        made = build_environment([Flavour.NATIVE, Flavour.BLAS], "1.5.1+blas.native", {})
-        assert made == {
-            **OPTIONS[Flavour.NATIVE],
-            **OPTIONS[Flavour.BLAS],
-            **COMMON,
-            "PYWHISPERCPP_VERSION": "1.5.1+blas.native",
-        }
+        made = build_environment([Flavour.BLAS, Flavour.CUDA], "1.5.1+blas.cuda", {})
+        names = {"PYWHISPERCPP_VERSION": "1.5.1+blas.cuda", "SETUPTOOLS_SCM_PRETEND_VERSION": "1.5.1+blas.cuda"}
+        assert made == {**OPTIONS[Flavour.BLAS], **OPTIONS[Flavour.CUDA], **COMMON, **names}
+
+    @pytest.mark.parametrize(
+        ("machine", "lacking", "expected"), [("x86_64", (), "OFF"), ("x86_64", ("avx2",), "ON"), ("aarch64", (), "ON")]
+    )
+    def test_the_processors_own_instructions_are_used_where_the_wheels_do_not_fit(
+        self, machine: str, lacking: tuple[str, ...], expected: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine_build.platform, "machine", lambda: machine)
+        monkeypatch.setattr(engine_build, "lacking_features", lambda: lacking)
+        made = build_environment([Flavour.NATIVE], "1", {})
+        assert (made["GGML_NATIVE"], made["GGML_LLAMAFILE"]) == (expected, "ON")
 
     def test_only_what_concerns_the_build_is_passed_on(self) -> None:
         given = {"PATH": "/bin", "https_proxy": "p", "CMAKE_CUDA_ARCHITECTURES": "89", "SECRET": "s", "PIP_INDEX_URL": "i"}

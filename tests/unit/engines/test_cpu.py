@@ -49,6 +49,15 @@ def test_an_old_cpu_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert cpu_problem(tmp_path) is None
 
 
+def test_an_engine_built_for_this_machine_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu.sys, "platform", "linux")
+    monkeypatch.setattr(cpu.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(cpu, "version", lambda _: "1.5.1+native")
+    assert cpu_problem(write(tmp_path, {"proc/cpuinfo": OLD})) is None
+    monkeypatch.setattr(cpu, "version", lambda _: "1.5.1+blas")
+    assert cpu_problem(tmp_path) is not None
+
+
 @pytest.mark.parametrize(("system", "machine"), [("darwin", "x86_64"), ("linux", "aarch64")])
 def test_other_platforms_are_not_judged(system: str, machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu.sys, "platform", system)
