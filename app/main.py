@@ -13,7 +13,22 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.api import diction, listen, listen_live, models, openai_audio, plain, plain_live, realtime, system
+from app.api import (
+    auth_routes,
+    diction,
+    keys,
+    listen,
+    listen_live,
+    models,
+    openai_audio,
+    plain,
+    plain_live,
+    projects,
+    realtime,
+    status,
+    system,
+    usage,
+)
 from app.api.callbacks import CallbackEdge
 from app.api.context import RequestContext
 from app.api.errors import register_error_handlers
@@ -74,7 +89,8 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
     app.add_middleware(UsageRecording)
     app.add_middleware(RequestContext, max_query_bytes=settings.max_query_bytes, count=metrics.count_request)
     register_error_handlers(app)
-    for module in (listen, listen_live, diction, realtime, openai_audio, plain, plain_live, models, system):
+    dialects = (listen, listen_live, diction, realtime, openai_audio, plain, plain_live)
+    for module in (*dialects, models, auth_routes, projects, keys, usage, status, system):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend it
     return app

@@ -19,10 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from app.domain.ports import ApiKey, KeyStatus
+from app.domain.project import PROJECT_ID
 from app.services.accounts import DEFAULT_SCOPES, Accounts
+from app.services.tokens import Tokens
 from app.settings import Settings
 from app.storage.database import open_database
 from app.storage.migrate import upgrade
+from app.storage.secrets import SqlSecretStore
 from app.storage.stores import SqlKeyStore
 from cli.failures import plain_failures
 
@@ -68,13 +71,14 @@ def create(
     expires_at: Annotated[
         datetime | None, typer.Option(parser=parse_moment, metavar="TIME", help="End of its life, ISO 8601; UTC if no zone.")
     ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A label for the key; repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Create a key and show its secret, this once."""
     if expires_in is not None and expires_at is not None:
         raise typer.BadParameter("Give --expires-in or --expires-at, not both.")
     with _accounts() as accounts:
-        key, secret = accounts.create(name, scope or DEFAULT_SCOPES, expires=expires_at, ttl_s=expires_in)
+        key, secret = accounts.create(name, scope or DEFAULT_SCOPES, tags=tag or (), expires=expires_at, ttl_s=expires_in)
     _show_secret(key, secret, {} if as_json else None)
 
 
@@ -131,6 +135,26 @@ def rotate(
         typer.echo(f"The old secret ({old.prefix}...) works until {_iso(ended)}.", err=True)
 
 
+@keys_app.command("rotate-secret")
+def rotate_secret(
+    grace: Annotated[
+        int, typer.Option(parser=parse_duration, metavar="DURATION", help="How long tokens of the old secret still work.")
+    ] = "1h",  # type: ignore[assignment]  # Typer passes a default through the parser
+    as_json: JsonOption = False,
+) -> None:
+    """Replace the secret that short-lived tokens are signed with. Keys stay as they are."""
+    with plain_failures():
+        settings = Settings()
+        upgrade(settings.resolved_database_url)
+        store = SqlSecretStore(open_database(settings.resolved_database_url))
+        with closing(Tokens(store, _now, PROJECT_ID)) as tokens:
+            retires = tokens.rotate(grace)
+    if as_json:
+        typer.echo(json.dumps({"replaced_until": _iso(retires)}))
+    else:
+        typer.echo(f"Tokens are signed with a new secret; those handed out before work until {_iso(retires)}.", err=True)
+
+
 @contextmanager
 def _accounts() -> Iterator[Accounts]:
     """Accounts over the configured database, migrated. Failures end the program with a sentence."""
@@ -159,6 +183,7 @@ def _record(key: ApiKey, now: datetime) -> dict[str, object]:
         "prefix": key.prefix,
         "name": key.name,
         "scopes": list(key.scopes),
+        "tags": list(key.tags),
         "status": key.status(now).value,
         "created": _iso(key.created),
         "expires": _iso(key.expires),

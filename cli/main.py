@@ -15,6 +15,7 @@ from cli.models import models_app
 from cli.serve import serve
 from cli.stream import stream
 from cli.transcribe import transcribe
+from cli.usage import usage
 from cli.wyoming import wyoming
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.command()(transcribe)
 app.command()(stream)
 app.command()(listen)
 app.command()(wyoming)
+app.command()(usage)
 app.command()(doctor)
 app.command()(bench)
 app.add_typer(keys_app, name="keys")

@@ -31,6 +31,10 @@ from cli.websocket_protocol import WebSocketProtocol
 SAMPLE = Path(models.__file__).parent / "hello-world.wav"
 """A clip that comes with the program, so that the first request needs nothing else."""
 
+TEST_TOKENS = (
+    "test tokens are on: every program on this machine can get itself a key. WHISPERAPI_TEST_TOKENS is for development only."
+)
+
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not bound
 _KEEP_ALIVE_S = 75
 """Seconds an idle connection stays open: longer than the pause between two requests of most clients' pools."""
@@ -75,7 +79,8 @@ def _serve(settings: Settings) -> None:
     # uvicorn raises the signal again once it has shut down in order; ending on request is no failure
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with suppress(KeyboardInterrupt):
-        _Server(serving, () if notice is None else (notice,), first_key).run()
+        notices = (*(() if notice is None else (notice,)), *((TEST_TOKENS,) if serving.test_tokens else ()))
+        _Server(serving, notices, first_key).run()
 
 
 class _Server(uvicorn.Server):

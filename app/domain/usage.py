@@ -133,7 +133,8 @@ def features_of(options: TranscribeOptions | LiveOptions) -> tuple[str, ...]:
         for choice in fields(options.text)
         if choice.name != "utterance_split_s" and getattr(options.text, choice.name)
     }
-    switches = ("diarize", "multichannel", "translate", "keyterms", "prompt")
+    found |= {"keyterm"} if options.keyterms else set()
+    switches = ("diarize", "multichannel", "translate", "prompt")
     found |= {name for name in switches if getattr(options, name)}
     if options.code_switching:
         found.add("multi")

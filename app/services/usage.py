@@ -15,6 +15,7 @@ class Grouping(str, Enum):
 
     KEY = "key"
     MODEL = "model"
+    MODEL_UUID = "model_uuid"
     METHOD = "method"
     TAG = "tag"
     FEATURES = "features"
@@ -78,6 +79,7 @@ class UsageFields:
 _GROUPS: dict[Grouping, Callable[[UsageCell], Iterable[str]]] = {
     Grouping.KEY: lambda cell: (cell.key_id,),
     Grouping.MODEL: lambda cell: (cell.model,),
+    Grouping.MODEL_UUID: lambda cell: (cell.model_uuid,),
     Grouping.METHOD: lambda cell: (cell.method.value,),
     Grouping.TAG: lambda cell: cell.tags or ("",),
     Grouping.FEATURES: lambda cell: (",".join(cell.features),),
