@@ -20,7 +20,7 @@ from app.domain.languages import word_space
 from app.domain.options import DecodeOptions, Keyterm
 from app.domain.ports import Aborted, EngineCapabilities
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment
-from app.engines.audio_ctx import FULL_CONTEXT, fitted_frames
+from app.engines.audio_ctx import FLASH_STEP_FRAMES, FULL_CONTEXT, STEP_FRAMES, fitted_frames
 from app.engines.ggml_file import weights_problem
 from app.engines.logits_hook import LogitsHook, TokenSpace
 from app.engines.silence_probe import SilenceProbe
@@ -67,9 +67,10 @@ class WhisperCppEngine:
 
     capabilities: EngineCapabilities
 
-    def __init__(self, context: binding.whisper_context, threads: int) -> None:
+    def __init__(self, context: binding.whisper_context, threads: int, *, flash_attention: bool = True) -> None:
         self._context = context
         self._threads = threads
+        self._step_frames = FLASH_STEP_FRAMES if flash_attention else STEP_FRAMES
         self._end_of_text: int = binding.whisper_token_eot(context)
         self._prompt_limit: int = binding.whisper_model_n_text_ctx(context) // 2
         multilingual = bool(binding.whisper_is_multilingual(context))
@@ -104,7 +105,7 @@ class WhisperCppEngine:
         context = binding.whisper_init_from_file_with_params(str(path), parameters)
         if _errors:  # the binding wraps a null pointer rather than failing; touching it would crash
             raise Unavailable("The engine could not load the model's weights.")
-        return cls(context, threads)
+        return cls(context, threads, flash_attention=flash_attention)
 
     def transcribe(self, pcm: Pcm16k, options: DecodeOptions, should_abort: Callable[[], bool]) -> Hypothesis:
         """One window. A result that looks wrong is decoded again with the whole context and no prompt.
@@ -116,7 +117,7 @@ class WhisperCppEngine:
         duration_s = seconds(pcm.size)
         samples = _padded(pcm)
         language = options.language or self._detect(samples, options.languages, options.fit_context)[0].language
-        frames = fitted_frames(seconds(samples.size)) if options.fit_context else FULL_CONTEXT
+        frames = self._fitted_frames(samples) if options.fit_context else FULL_CONTEXT
         complete = frames == FULL_CONTEXT
         attempt = _Pass(frames, options.prompt, complete and options.temperature_fallback, options.keyterms)
         segments = self._decode(samples, duration_s, language, options, attempt, should_abort)
@@ -135,6 +136,9 @@ class WhisperCppEngine:
         self._check_known(among)
         return self._detect(_padded(pcm), among, fit_context=True)
 
+    def _fitted_frames(self, samples: Pcm16k) -> int:
+        return fitted_frames(seconds(samples.size), step_frames=self._step_frames)
+
     def _check_languages(self, options: DecodeOptions) -> None:
         # whisper.cpp answers an unknown code by silently detecting the language, and a known one that the model lacks (yue
         # before large-v3) by a token that means something else.
@@ -151,7 +155,7 @@ class WhisperCppEngine:
             return (LanguageGuess("en", 1.0),)
         codes = among or self.capabilities.languages
         if fit_context:
-            guesses = self._guess(samples, codes, fitted_frames(seconds(samples.size)))
+            guesses = self._guess(samples, codes, self._fitted_frames(samples))
             if guesses[0].probability >= SURE_LANGUAGE:
                 return guesses
         return self._guess(samples, codes, FULL_CONTEXT)

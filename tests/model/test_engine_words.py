@@ -181,7 +181,7 @@ def test_a_result_that_loops_is_decoded_again_with_everything(
     engine: WhisperCppEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Far too little context for the audio: the model loses the thread, the guards see it, the full context mends it.
-    monkeypatch.setattr("app.engines.whisper_cpp.fitted_frames", lambda _: 64)
+    monkeypatch.setattr("app.engines.whisper_cpp.fitted_frames", lambda *_, **__: 64)
     monkeypatch.setattr("app.domain.guards.MIN_AVG_LOGPROB", -0.2)
     hypothesis = decode(engine, read_clip("sentences-10s.wav"))
     assert hypothesis.retries == 1

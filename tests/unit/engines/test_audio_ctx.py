@@ -2,23 +2,42 @@ from __future__ import annotations
 
 import pytest
 
-from app.engines.audio_ctx import FLOOR_FRAMES, FULL_CONTEXT, MARGIN_FRAMES, STEP_FRAMES, fitted_frames
+from app.domain.chunking import FITTED
+from app.engines.audio_ctx import (
+    FLASH_STEP_FRAMES,
+    FLOOR_FRAMES,
+    FRAMES_PER_SECOND,
+    FULL_CONTEXT,
+    MARGIN_FRAMES,
+    STEP_FRAMES,
+    fitted_frames,
+)
+
+LENGTHS_S = [3.2, 8.0, 9.95, 11.008, 15.0, 20.0, 22.9]
 
 
 def test_a_short_window_gets_the_floor() -> None:
     assert fitted_frames(0.5) == fitted_frames(1.0) == FLOOR_FRAMES
+    assert fitted_frames(0.5, step_frames=FLASH_STEP_FRAMES) == FLASH_STEP_FRAMES
 
 
-@pytest.mark.parametrize("duration_s", [3.0, 8.0, 9.95, 11.008, 15.0, 20.0, 22.9])
-def test_a_window_gets_its_own_frames_and_the_margin_in_steps(duration_s: float) -> None:
-    frames = fitted_frames(duration_s)
-    assert 0 <= frames - (50 * duration_s + MARGIN_FRAMES) < STEP_FRAMES
+@pytest.mark.parametrize("duration_s", LENGTHS_S)
+@pytest.mark.parametrize("step_frames", [STEP_FRAMES, FLASH_STEP_FRAMES])
+def test_a_window_gets_its_own_frames_and_the_margin_in_steps(duration_s: float, step_frames: int) -> None:
+    frames = fitted_frames(duration_s, step_frames=step_frames)
+    assert 0 <= frames - (50 * duration_s + MARGIN_FRAMES) < step_frames
 
 
-def test_contexts_are_whole_blocks_or_everything() -> None:
-    contexts = {fitted_frames(tenths / 10) for tenths in range(1, 320)}
+def test_contexts_with_flash_attention_are_whole_blocks_or_everything() -> None:
+    contexts = {fitted_frames(tenths / 10, step_frames=FLASH_STEP_FRAMES) for tenths in range(1, 320)}
     assert contexts == {256, 512, 768, 1024, 1280, FULL_CONTEXT}
 
 
 def test_no_window_gets_more_than_everything() -> None:
-    assert fitted_frames(28.0) == fitted_frames(30.0) == fitted_frames(300.0) == FULL_CONTEXT
+    assert fitted_frames(29.5) == fitted_frames(30.0) == fitted_frames(300.0) == FULL_CONTEXT
+
+
+def test_chunks_are_packed_for_the_engine_s_steps_and_margin() -> None:
+    assert FITTED.packing is not None
+    assert FITTED.packing.step_s * FRAMES_PER_SECOND == FLASH_STEP_FRAMES
+    assert FITTED.packing.margin_s * FRAMES_PER_SECOND == MARGIN_FRAMES
