@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -58,9 +58,8 @@ class EventStream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything, whatever becomes of the client."""
         try:
-            await while_connected(self._request, super().__call__(scope, receive, send))
-        except ClientGone:
-            _log.info("client left an event stream")
+            with suppress(ClientGone):
+                await while_connected(self._request, super().__call__(scope, receive, send))
         finally:
             await self._stop()
             await self._held.aclose()
