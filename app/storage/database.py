@@ -79,6 +79,27 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def empty_log(engine: Engine) -> None:
+    """Move everything in SQLite's write-ahead log to the file and cut the log to nothing.
+
+    The log keeps what was deleted until something else is written over it, which on a quiet server is never. Where somebody
+    reads or writes meanwhile, or the disk refuses, it stays: waiting would hold up every writer, and the next call takes it
+    along.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA busy_timeout = 0")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error:
+        pass
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+        connection.close()
+
+
 @contextmanager
 def translated(
     transaction: AbstractContextManager[Connection], is_there_already: str, cannot_be_reached: str
