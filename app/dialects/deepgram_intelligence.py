@@ -31,7 +31,7 @@ _INFO_KEYS = {
     Feature.INTENTS: "intents_info",
     Feature.SENTIMENT: "sentiment_info",
 }
-_TRUE = ("true", "1", "yes", "on", "")
+_TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
 
 

@@ -99,9 +99,10 @@ def _cue_limits(query: Query) -> CueLimits:
 
 def _detection(query: Query) -> tuple[bool, tuple[str, ...]]:
     values = [value.strip() for value in query.texts("detect_language")]
-    if all(value.lower() in {"true", "false", "1", "0", "yes", "no", ""} for value in values):
+    codes = [value for value in values if value.lower() not in {"true", "false", "1", "0", "yes", "no", ""}]
+    if not codes:
         return query.flag("detect_language"), ()
-    return True, tuple(dict.fromkeys(whisper_language(value) for value in values))
+    return True, tuple(dict.fromkeys(whisper_language(code) for code in codes))
 
 
 def _text_language(query: Query) -> str | None:

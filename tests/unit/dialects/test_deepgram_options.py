@@ -87,6 +87,7 @@ def test_detection_takes_a_boolean_or_a_list_of_codes() -> None:
     restricted = parse("detect_language=en&detect_language=es-MX&detect_language=es").options
     assert restricted.detect_language
     assert restricted.detect_among == ("en", "es")
+    assert parse("detect_language=true&detect_language=de").options.detect_among == ("de",)
 
 
 def test_lists_are_repeated_names_or_a_python_list() -> None:
