@@ -21,6 +21,7 @@ from app.services.tuning import (
     Clips,
     Combination,
     CombinationFigures,
+    ThreadFigures,
     combinations,
     measure_combination,
     measure_threads,
@@ -49,8 +50,8 @@ async def run_bench(settings: Settings, model: InstalledModel, say: Say) -> tupl
     clips = read_clips()
     say("the engine's devices")
     devices = probe_devices(model.path, use_gpu=settings.gpu)
-    threads = []
-    rows = []
+    threads: list[ThreadFigures] = []
+    rows: list[CombinationFigures] = []
     for combination in _combinations(settings, devices):
         say(_name(combination))
         pool = await _start(settings, model, combination)

@@ -31,7 +31,7 @@ TRIALS = 2
 
 @engine_app.command("build")
 def build(
-    native: Annotated[bool, typer.Option("--native", help="For exactly this processor (the default).")] = False,
+    native: Annotated[bool, typer.Option("--native", help="Only for this processor (the default).")] = False,
     blas: Annotated[bool, typer.Option("--blas", help="With OpenBLAS.")] = False,
     cuda: Annotated[bool, typer.Option("--cuda", help="For NVIDIA GPUs.")] = False,
     vulkan: Annotated[bool, typer.Option("--vulkan", help="For GPUs through Vulkan.")] = False,
@@ -41,8 +41,10 @@ def build(
 
     Takes minutes. Restart the server afterwards. `whisperapi engine restore` brings the published engine back.
     """
-    chosen = {Flavour.NATIVE: native, Flavour.BLAS: blas, Flavour.CUDA: cuda, Flavour.VULKAN: vulkan}
-    flavours = frozenset(flavour for flavour, wanted in chosen.items() if wanted) or frozenset({Flavour.NATIVE})
+    chosen = {Flavour.NATIVE: True, Flavour.BLAS: blas, Flavour.CUDA: cuda, Flavour.VULKAN: vulkan}
+    flavours = frozenset(flavour for flavour, wanted in chosen.items() if wanted)
+    if native and len(flavours) > 1:
+        raise failed("--native builds for the processor alone: leave it out with the others.")
     if problems := missing_tools(sorted(flavours), os.environ):
         raise failed(" ".join(problems))
     with plain_failures():

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,9 +35,9 @@ OPTIONS: dict[Flavour, dict[str, str]] = {
     Flavour.CUDA: {"GGML_CUDA": "ON", "GGML_CUDA_NCCL": "OFF"},
     Flavour.VULKAN: {"GGML_VULKAN": "ON"},
 }
-"""CMake's options. The matrix kernels from llamafile, which whisper.cpp leaves out by default, take a third off every decode;
-all instructions of the processor, AVX-512 among them, make it slower with and without them (docs/performance.md). So on
-x86-64 that can run the wheel the build keeps to the wheel's instructions; elsewhere it takes the processor's (``native``)."""
+"""CMake's options. The matrix kernels from llamafile, which whisper.cpp leaves out by default, take a third off every
+decode; all instructions of the processor, AVX-512 among them, make it slower with and without them (docs/performance.md). So
+on x86-64 that can run the wheel the build keeps to the wheel's instructions; elsewhere it takes the processor's own."""
 
 COMMON = {"BUILD_SHARED_LIBS": "OFF", "CMAKE_POSITION_INDEPENDENT_CODE": "ON", "NO_REPAIR": "1"}
 """One extension module with everything inside: separate libraries would be looked for where they were built. Libraries of
@@ -75,7 +75,7 @@ def _missing_for(flavour: Flavour, environment: Mapping[str, str], which: Which)
     return None
 
 
-def build_environment(flavours: Iterable[Flavour], version: str, environment: Mapping[str, str]) -> dict[str, str]:
+def build_environment(flavours: Collection[Flavour], version: str, environment: Mapping[str, str]) -> dict[str, str]:
     """What the build gets to see. Its script hands every variable on to CMake, so only what belongs there is passed."""
     if os.name == "nt":
         kept = dict(environment)
@@ -88,7 +88,8 @@ def build_environment(flavours: Iterable[Flavour], version: str, environment: Ma
     for flavour in flavours:
         kept |= OPTIONS[flavour]
         if flavour is Flavour.NATIVE:
-            kept["GGML_NATIVE"] = "OFF" if runs_the_wheel() else "ON"
+            # with CUDA the same option says which cards to compile for: the one that is here
+            kept["GGML_NATIVE"] = "OFF" if runs_the_wheel() and Flavour.CUDA not in flavours else "ON"
     return {**kept, **COMMON, "PYWHISPERCPP_VERSION": version, "SETUPTOOLS_SCM_PRETEND_VERSION": version}
 
 

@@ -82,7 +82,7 @@ def combinations(cores: int, workers: int = 0, threads: int = 0, *, gpu: bool = 
     if gpu and not workers:
         workers = 1
     counts = [workers] if workers else [count for count in range(1, MOST_WORKERS + 1) if count <= cores]
-    found = {}
+    found: dict[Combination, None] = {}
     for count in counts:
         share = min(MOST_THREADS, max(1, cores // count))
         for each in [threads] if threads else [share] if not workers else _halvings(share):

@@ -115,6 +115,11 @@ class TestWhatABuildNeeds:
         named: engine_build.Which = lambda name: name if name == "my-compiler" else None  # noqa: E731
         assert missing_tools(NATIVE, {"CXX": "my-compiler"}, named) == []
 
+    def test_the_processor_alone_and_a_gpu_exclude_each_other(self) -> None:
+        result = CliRunner().invoke(app, ["engine", "build", "--native", "--cuda"])
+        assert result.exit_code == 1
+        assert "--native" in result.output
+
     def test_the_command_ends_before_anything_is_built(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def never(*_: object) -> Path:
             raise AssertionError("it was built")
@@ -142,6 +147,7 @@ class TestBuildEnvironment:
         monkeypatch.setattr(engine_build, "lacking_features", lambda: lacking)
         made = build_environment([Flavour.NATIVE], "1", {})
         assert (made["GGML_NATIVE"], made["GGML_LLAMAFILE"]) == (expected, "ON")
+        assert build_environment([Flavour.NATIVE, Flavour.CUDA], "1", {})["GGML_NATIVE"] == "ON"
 
     def test_only_what_concerns_the_build_is_passed_on(self) -> None:
         given = {"PATH": "/bin", "https_proxy": "p", "CMAKE_CUDA_ARCHITECTURES": "89", "SECRET": "s", "PIP_INDEX_URL": "i"}
