@@ -81,6 +81,7 @@ async def _close(services: Services) -> None:
     await services.models.close()
     await asyncio.to_thread(services.accounts.close)
     await asyncio.to_thread(services.jobs.close)
+    await asyncio.to_thread(services.usage_log.close)
 
 
 def welcome(address: Address, notices: list[str]) -> str:
