@@ -11,8 +11,8 @@ FRAMES_PER_SECOND = 50
 FLASH_STEP_FRAMES = 256
 """With flash attention contexts are multiples of this, or all 1500: whisper.cpp 1.8 then rounds its key and value buffers up
 to 256 frames and attends to the rest unmasked. Any other size mixes in what the decode before left there, which may be
-another client's audio. Seen with 320, 384, 448, 576, 640, 704 and 832 frames (word times moved by up to 90 ms with the audio decoded
-before), never with multiples of 256, with 1500, or without flash attention (self-test model, 2026-11-20)."""
+another client's audio. Seen with 320, 384, 448, 576, 640, 704 and 832 frames (word times moved by up to 90 ms with the audio
+decoded before), never with multiples of 256, with 1500, or without flash attention (self-test model, 2026-11-20)."""
 
 STEP_FRAMES = 64
 """The same without flash attention, where every frame counts and nothing shines through."""

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.chunking import Chunk, Chunker, ChunkingOptions, mix_to_mono
+from app.domain.chunking import FITTED, Chunk, Chunker, ChunkingOptions, mix_to_mono
+from app.domain.packing import Packing
 
 WINDOW = 512
 RATE = 16_000
 SHORT = ChunkingOptions(max_chunk_s=4.0, max_pause_s=1.0)
+PACKED = ChunkingOptions(max_chunk_s=4.0, max_pause_s=1.0, packing=Packing(step_s=1.6, margin_s=0.2))
 
 
 def windows(seconds: float) -> int:
@@ -116,6 +118,30 @@ def test_a_whole_lecture_without_pauses_loses_nothing() -> None:
     assert len(chunks) <= 6  # packed: 100 s need four at least
 
 
+def test_packed_chunks_leave_pauses_out_and_cut_before_the_chunk_is_full() -> None:
+    sentences = talk(*[(3.2, 0.9), (0.8, 0.0)] * 6, (3, 0.0))
+    assert [len(cut(sentences, options)) for options in (ChunkingOptions(), FITTED)] == [1, 6]
+    packed = cut(sentences, FITTED)
+    assert all(3.2 * RATE < len(chunk.pcm) < 4.0 * RATE for chunk in packed)
+
+
+def test_packed_chunks_come_while_speech_goes_on() -> None:
+    chunker = Chunker(FITTED)
+    probabilities = talk(*[(3.2, 0.9), (0.8, 0.0)] * 8)
+    early = chunker.feed(sound_for(probabilities), probabilities)
+    assert early
+    assert [chunk.start_samples for chunk in [*early, *chunker.flush()]] == [
+        chunk.start_samples for chunk in cut(probabilities, FITTED)
+    ]
+
+
+def test_speech_without_pauses_is_packed_as_far_as_it_goes() -> None:
+    probabilities = talk((60, 0.9))
+    assert [len(chunk.pcm) for chunk in cut(probabilities, FITTED)] == [
+        len(chunk.pcm) for chunk in cut(probabilities, ChunkingOptions())
+    ]
+
+
 def test_sound_may_run_ahead_of_its_probabilities() -> None:
     probabilities = talk((1, 0.0), (1, 0.9), (2, 0.0))
     chunker = Chunker(SHORT)
@@ -148,23 +174,34 @@ def _kept(chunker: Chunker) -> int:
     return sum(len(piece) for piece in chunker._sound._pieces)  # noqa: SLF001 -- what is held is the point
 
 
-@given(probability_lists, st.lists(st.integers(1, 9000), min_size=1, max_size=20), st.integers(0, WINDOW - 1))
-def test_any_split_gives_the_same_chunks(probabilities: np.ndarray, cuts: list[int], extra: int) -> None:
+both = pytest.mark.parametrize("options", [SHORT, PACKED])
+
+
+@both
+@given(
+    probabilities=probability_lists,
+    cuts=st.lists(st.integers(1, 9000), min_size=1, max_size=20),
+    extra=st.integers(0, WINDOW - 1),
+)
+def test_any_split_gives_the_same_chunks(
+    options: ChunkingOptions, probabilities: np.ndarray, cuts: list[int], extra: int
+) -> None:
     pcm = sound_for(probabilities, extra)
-    chunker, split, at, turn = Chunker(SHORT), [], 0, 0
+    chunker, split, at, turn = Chunker(options), [], 0, 0
     while at < len(pcm):
         end = min(len(pcm), at + cuts[turn % len(cuts)])
         split += chunker.feed(pcm[at:end], probabilities[at // WINDOW : end // WINDOW])
         at, turn = end, turn + 1
     split += chunker.flush()
-    whole = cut(probabilities, pcm=pcm)
+    whole = cut(probabilities, options, pcm=pcm)
     assert [chunk.start_samples for chunk in split] == [chunk.start_samples for chunk in whole]
     assert all(np.array_equal(a.pcm, b.pcm) for a, b in zip(split, whole, strict=True))
 
 
-@given(probability_lists)
-def test_chunks_are_ordered_apart_short_enough_and_exact(probabilities: np.ndarray) -> None:
-    chunks, pcm, end = cut(probabilities), sound_for(probabilities), 0
+@both
+@given(probabilities=probability_lists)
+def test_chunks_are_ordered_apart_short_enough_and_exact(options: ChunkingOptions, probabilities: np.ndarray) -> None:
+    chunks, pcm, end = cut(probabilities, options), sound_for(probabilities), 0
     for chunk in chunks:
         assert chunk.start_samples >= end
         assert 0 < len(chunk.pcm) <= 4 * RATE
@@ -172,10 +209,11 @@ def test_chunks_are_ordered_apart_short_enough_and_exact(probabilities: np.ndarr
         end = chunk.end_samples
 
 
-@given(probability_lists)
-def test_all_speech_is_inside_a_chunk(probabilities: np.ndarray) -> None:
+@both
+@given(probabilities=probability_lists)
+def test_all_speech_is_inside_a_chunk(options: ChunkingOptions, probabilities: np.ndarray) -> None:
     covered = np.zeros(len(probabilities) * WINDOW, bool)
-    for chunk in cut(probabilities):
+    for chunk in cut(probabilities, options):
         covered[chunk.start_samples : chunk.end_samples] = True
     loud = probabilities >= 0.5
     for first in np.flatnonzero(loud[:-1] & loud[1:]):  # runs of two windows and more
