@@ -162,7 +162,7 @@ def _find_offset(binding: ModuleType, parameters: Any) -> int | None:
 
 def environment_problem() -> str | None:
     """Why nothing is known about the memory of this binding's objects; None: it is one that was tested."""
-    version = metadata.version("pywhispercpp")
+    version = metadata.version("pywhispercpp").partition("+")[0]  # a build of `engine build` has the same source
     if version not in TESTED_BINDINGS:
         return f"not tested with pywhispercpp {version}"
     if sys.implementation.name != "cpython" or _WORD != 8:

@@ -104,3 +104,10 @@ def test_a_binding_that_was_not_tested_has_no_hook(monkeypatch: pytest.MonkeyPat
 
 def test_an_unmapped_address_is_no_crash() -> None:
     assert logits_hook.peek(8, 16) is None
+
+
+def test_a_build_of_a_tested_version_counts_as_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logits_hook.metadata, "version", lambda _: "1.5.1+native")
+    assert logits_hook.environment_problem() is None
+    monkeypatch.setattr(logits_hook.metadata, "version", lambda _: "9.9.9+native")
+    assert logits_hook.environment_problem() is not None
