@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
@@ -57,11 +56,7 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
         try:
             yield
         finally:
-            await services.job_runner.stop()
-            await services.models.close()
-            await run_in_threadpool(services.accounts.close)
-            await run_in_threadpool(services.jobs.close)
-            await run_in_threadpool(services.usage_log.close)
+            await services.close()
 
     app = FastAPIOffline(
         title="Whisper API",

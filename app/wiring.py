@@ -91,6 +91,7 @@ async def start_services(settings: Settings) -> Services:
 def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, models: ResidentModels) -> Services:
     """Join the services to their adapters; nothing is started."""
     vad = load_vad()
+    diarizer = build_diarizer(settings, catalog)
     limits = AudioLimits(settings.max_audio_seconds, settings.max_channels)
     defaults = DecodingDefaults(
         temperature=settings.temperature,
@@ -108,7 +109,7 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         settings.request_timeout_s,
         defaults,
         analyst,
-        build_diarizer(settings, catalog),
+        diarizer,
     )
     live = LiveStreams(
         LiveDecoders(),
@@ -147,6 +148,7 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         live_callbacks=LiveCallbackClient(deliverer),
         usage_log=usage_log,
         usage=usage,
+        adapters=(vad, diarizer),
     )
 
 

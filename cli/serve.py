@@ -21,7 +21,7 @@ from app import __version__
 from app.main import create_app
 from app.settings import Settings
 from app.telemetry import configure_logging
-from app.wiring import build_accounts, build_catalog, start_services
+from app.wiring import build_accounts, build_catalog, build_diarizer, start_services
 from cli.bench import auto_tune as tune
 from cli.failures import plain_failures
 from cli.garbage import keep_collections_short
@@ -74,6 +74,7 @@ def _serve(settings: Settings) -> None:
     first_key = _ensure_first_key(settings) if settings.auth else None
     found, notice = ensure_default_model(settings, build_catalog(settings), console)
     serving = settings.model_copy(update={"default_model": found.info.name})
+    build_diarizer(serving, build_catalog(serving))  # says in a sentence, before anything starts, what is missing for it
     if serving.auto_tune:
         serving = tune(serving, found, console)
     # uvicorn raises the signal again once it has shut down in order; ending on request is no failure

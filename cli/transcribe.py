@@ -113,8 +113,7 @@ async def _transcribe_all(settings: Settings, files: list[Path], asked: ListenRe
                 if asked.response_format != "json":
                     _show_warnings(transcript, console)
     finally:
-        await services.models.close()
-        services.accounts.close()
+        await services.close()
     return failures
 
 

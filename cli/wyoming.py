@@ -12,7 +12,6 @@ from rich.console import Console
 
 from app import __version__
 from app.dialects.openai_names import wanted_language
-from app.services.bundle import Services
 from app.settings import Settings
 from app.telemetry import configure_logging
 from app.wiring import build_catalog, start_services
@@ -74,14 +73,7 @@ async def _serve(settings: Settings, address: Address, language: str | None, not
         finally:
             await server.close(settings.shutdown_timeout_s)
     finally:
-        await _close(services)
-
-
-async def _close(services: Services) -> None:
-    await services.models.close()
-    await asyncio.to_thread(services.accounts.close)
-    await asyncio.to_thread(services.jobs.close)
-    await asyncio.to_thread(services.usage_log.close)
+        await services.close()
 
 
 def welcome(address: Address, notices: list[str]) -> str:

@@ -26,7 +26,7 @@ MESSAGES: tuple[LiveMessage, ...] = (
     LiveMessage(
         "Finalize",
         True,
-        "Everything so far becomes final: one `Results` per channel with `from_finalize`, empty or not. `channel` names one.",
+        "All so far becomes final: one `Results` per channel with `from_finalize`, empty or not. `channel` names one.",
     ),
     LiveMessage("CloseStream", True, "Last finals, `Metadata`, close 1000."),
     LiveMessage("Configure", True, "Replaces the key terms, switches `numerals`; answered with one of the two below."),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from anyio import to_thread
+
 from app.domain.ports import Deliverer, Fetcher, LiveCallbacks
 from app.services.accounts import Accounts
 from app.services.catalog import Catalog
@@ -33,6 +35,8 @@ class Services:
     live_callbacks: LiveCallbacks
     usage_log: UsageLog
     usage: Usage
+    adapters: tuple[object, ...] = ()
+    """What holds a process of its own, perhaps, and is closed with the rest."""
 
     @property
     def stopping(self) -> bool:
@@ -46,3 +50,14 @@ class Services:
         """
         self.transcriber.stopping = True
         await asyncio.gather(self.live.drain(timeout_s), self.job_runner.stop(timeout_s))
+
+    async def close(self) -> None:
+        """Give everything back, in the event loop that used it."""
+        await self.job_runner.stop()
+        await self.models.close()
+        for adapter in self.adapters:
+            close = getattr(adapter, "close", None)
+            if close is not None:
+                close()
+        for store in (self.accounts, self.jobs, self.usage_log):
+            await to_thread.run_sync(store.close)

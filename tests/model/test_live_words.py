@@ -93,6 +93,9 @@ def serve(scenario: Callable[[Server], Awaitable[T]], workers: int = 2) -> T:
             return await asyncio.wait_for(scenario(Server(live, transcriber, pool)), 100)
         finally:
             await models.close()
+            close = getattr(vad, "close", None)
+            if close is not None:
+                close()
 
     return asyncio.run(whole())
 
