@@ -37,8 +37,8 @@ def bench(
             best, figures = asyncio.run(run_bench(settings, measured, lambda what: status.update(f"Measuring {what}")))
         fingerprint = take_fingerprint(settings, measured)
         store = Measurements(settings.data_dir)
-        gain = gain_of_build(store, fingerprint.model, fingerprint.cpu)
         measurement = store.remember(fingerprint, best, figures)
+        gain = gain_of_build(store, fingerprint.model, fingerprint.cpu)
     if as_json:
         print(json.dumps({**asdict(measurement), "gain": gain}, indent=2))
         return

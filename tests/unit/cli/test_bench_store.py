@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from app.domain.ports import InstalledModel
 from app.domain.transcript import ModelInfo
 from app.services.tuning import Combination
 from app.settings import Settings
-from cli import bench
+from cli import bench_store
 from cli.bench_store import KEPT, Fingerprint, Measurements, take_fingerprint
+from cli.main import app
+
+bench = sys.modules["cli.bench"]
 
 FINGERPRINT = Fingerprint("Some CPU", 4, "base", 100, "1.5.1", gpu=True, flash_attention=True, workers=0, threads=0)
 MODEL = InstalledModel(
@@ -71,6 +77,19 @@ def test_the_gain_of_a_build_is_against_the_wheel_on_the_same_machine(
     assert bench.gain_of_build(store, "base", "Another") is None
     monkeypatch.setattr(bench, "engine_build", lambda: "1.5.1")
     assert bench.gain_of_build(store, "base", "Some CPU") is None
+
+
+def test_bench_counts_what_it_has_just_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run_bench(*_: object) -> tuple[Combination, dict[str, object]]:
+        return Combination(1, 1), window(0.9 if "+" in build else 1.2)
+
+    monkeypatch.setenv("WHISPERAPI_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(bench, "run_bench", run_bench)
+    for build, gain in (("1.5.1", None), ("1.5.1+native", 0.75)):
+        for module in (bench, bench_store):
+            monkeypatch.setattr(module, "engine_build", lambda build=build: build)
+        printed = json.loads(CliRunner().invoke(app, ["bench", "--json"]).stdout)
+        assert printed["gain"] == (None if gain is None else pytest.approx(gain))
 
 
 class TestAutoTune:
