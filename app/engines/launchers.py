@@ -45,6 +45,7 @@ class NurseryLauncher:
             header = await nursery.wait_ready(None)
         except BaseException:
             control.close()
+            process.kill()  # it may be loading, and looks at its socket only after that
             self._watch(nursery)
             raise
         self._watch(nursery)
@@ -67,6 +68,10 @@ class NurseryLauncher:
                     await worker.link.close()
                     raise
         return await _ready(worker, FORK_S)
+
+    def process_ids(self) -> tuple[int, ...]:
+        """The nursery's."""
+        return tuple(process.pid for process in self._processes.values())
 
     async def close(self) -> None:
         """End the nursery and wait for it."""
@@ -130,7 +135,15 @@ class SpawningLauncher:
         task = asyncio.get_running_loop().create_task(self._bury(worker, process))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await _ready(worker, None)
+        try:
+            return await _ready(worker, None)
+        except BaseException:
+            process.kill()  # as above; whoever gave up need not wait for gigabytes
+            raise
+
+    def process_ids(self) -> tuple[int, ...]:
+        """None: each process is a worker."""
+        return ()
 
     async def close(self) -> None:
         """Wait for the processes to end; their sockets are the workers' to close."""

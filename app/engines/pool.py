@@ -170,6 +170,10 @@ class ProcessPool:
         """Process ids of the workers alive now, for memory metrics."""
         return tuple(slot.worker.pid for slot in self._crew.slots if slot.worker is not None)
 
+    def process_ids(self) -> tuple[int, ...]:
+        """Process ids of everything that the pool has started and that is alive: the workers, and who forks them."""
+        return (*self._launcher.process_ids(), *self.worker_pids())
+
     async def close(self) -> None:
         """See the port. May be called again."""
         self._problem = Unavailable("The server is stopping.")

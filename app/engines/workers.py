@@ -166,6 +166,10 @@ class Launcher(Protocol):
         """A worker that is ready. Raises ``Unavailable`` with a sentence."""
         ...
 
+    def process_ids(self) -> tuple[int, ...]:
+        """The launcher's own processes, without its workers."""
+        ...
+
     async def close(self) -> None:
         """End what the launcher itself has started."""
         ...

@@ -107,17 +107,17 @@ class LiveStreams:
             )
             if (usage := current_usage()) is not None:
                 usage.note_request(options, model.info, resolution.language)
-            pool = await self._models.pool(model)
-            takes_keyterms = pool.capabilities.favours_terms
-            if options.keyterms and not takes_keyterms:
-                _log.warning("key terms have no effect: the engine cannot favour them")
-            options = replace(options, stream=replace(options.stream, takes_keyterms=takes_keyterms))
-            decoder = self._decoders.open(options.audio_format, self._limits)
-            try:
-                async with pool.admit(live=True) as session:
-                    yield AdmittedStream(self, model, session, decoder, options, decode)
-            finally:
-                decoder.close()
+            async with self._models.use(model) as pool:
+                takes_keyterms = pool.capabilities.favours_terms
+                if options.keyterms and not takes_keyterms:
+                    _log.warning("key terms have no effect: the engine cannot favour them")
+                options = replace(options, stream=replace(options.stream, takes_keyterms=takes_keyterms))
+                decoder = self._decoders.open(options.audio_format, self._limits)
+                try:
+                    async with pool.admit(live=True) as session:
+                        yield AdmittedStream(self, model, session, decoder, options, decode)
+                finally:
+                    decoder.close()
         finally:
             self._admitted -= 1
             if not self._admitted:

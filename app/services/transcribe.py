@@ -92,7 +92,6 @@ class Transcriber:
         """
         resolution = self.resolve(options)
         model = resolution.model
-        pool = await self._models.pool(model)
         decode = replace(
             self._defaults.options(options.decoding),
             language=resolution.language,
@@ -104,7 +103,7 @@ class Transcriber:
         )
         if (usage := current_usage()) is not None:
             usage.note_request(options, model.info, resolution.language)
-        async with pool.admit() as session:
+        async with self._models.use(model) as pool, pool.admit() as session:
             warnings = resolution.warnings + _term_warnings(pool, options) + self._speaker_warnings(options)
             yield RecordingJob(self, model, pool, session, options, decode, warnings)
 
