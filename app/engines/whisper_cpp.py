@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -45,6 +46,12 @@ SURE_LANGUAGE = 0.9
 Of 64 clips and sentences (en, es, fr, de) both got all right, never below 0.98 (self-test model, 2026-11-20)."""
 
 TEMPERATURE_STEP = 0.2
+MOST_TOKENS_PER_S = 40
+MOST_TOKENS_BESIDES = 16
+"""A decoder that loops is stopped after as many tokens as the fastest speech in the most verbose script needs. whisper.cpp's
+own limit is 220 a window, 0.9 s at base dimensions: longer than all else that an interim of a second costs. Reaching a limit
+costs no words: the library goes on behind the last timestamp."""
+
 MAX_DECODERS = 8  # whisper.cpp's limit on beams and on best_of; more makes it fail
 ENGLISH_ONLY = ("en",)
 
@@ -60,6 +67,7 @@ class _Pass:
     prompt: str
     fallback: bool
     terms: tuple[Keyterm, ...] = ()
+    most_tokens: int = 0
 
 
 class WhisperCppEngine:
@@ -119,13 +127,15 @@ class WhisperCppEngine:
         language = options.language or self._detect(samples, options.languages, options.fit_context)[0].language
         frames = self._fitted_frames(samples) if options.fit_context else FULL_CONTEXT
         complete = frames == FULL_CONTEXT
-        attempt = _Pass(frames, options.prompt, complete and options.temperature_fallback, options.keyterms)
+        most_tokens = MOST_TOKENS_BESIDES + math.ceil(MOST_TOKENS_PER_S * duration_s)
+        fallback = complete and options.temperature_fallback
+        attempt = _Pass(frames, options.prompt, fallback, options.keyterms, most_tokens)
         segments = self._decode(samples, duration_s, language, options, attempt, should_abort)
         retries = 0
         if doubts := find_doubts(segments, duration_s, options.prompt):
             terms = () if _LOOPS & set(doubts) else options.keyterms
             if not complete or options.prompt or terms != options.keyterms:
-                attempt = _Pass(FULL_CONTEXT, "", options.temperature_fallback, terms)
+                attempt = _Pass(FULL_CONTEXT, "", options.temperature_fallback, terms, most_tokens)
                 segments = self._decode(samples, duration_s, language, options, attempt, should_abort)
                 retries = 1
             segments = cut_loops(drop_hopeless(segments), word_space(language))
@@ -229,6 +239,7 @@ class WhisperCppEngine:
         parameters.max_initial_ts = MAX_INITIAL_TIMESTAMP_S
         parameters.suppress_blank = True
         parameters.suppress_nst = True
+        parameters.max_tokens = attempt.most_tokens
         parameters.temperature = options.temperature
         parameters.temperature_inc = TEMPERATURE_STEP if attempt.fallback else 0.0
         parameters.greedy = {"best_of": min(max(1, options.best_of), MAX_DECODERS)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,6 +187,21 @@ def test_a_result_that_loops_is_decoded_again_with_everything(
     hypothesis = decode(engine, read_clip("sentences-10s.wav"))
     assert hypothesis.retries == 1
     assert text(hypothesis) == SENTENCES
+
+
+def test_a_limit_of_tokens_costs_no_words(engine: WhisperCppEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engines.whisper_cpp.MOST_TOKENS_PER_S", 0)
+    asked: list[int] = []
+    plain = engine._parameters  # noqa: SLF001 -- what the library is told is the point
+
+    def noted(*given: Any) -> Any:
+        parameters = plain(*given)
+        asked.append(parameters.max_tokens)
+        return parameters
+
+    monkeypatch.setattr(engine, "_parameters", noted)
+    assert text(decode(engine, read_clip("sentences-10s.wav"))).lower() == SENTENCES.lower()
+    assert asked == [16]
 
 
 @pytest.mark.parametrize("kept", [0, 1000, 5_000_000, -1])
