@@ -16,7 +16,9 @@ from app.domain.errors import EngineFailed, NotFound, QueryTooLong, SttError
 from app.domain.project import PROJECT_ID
 from app.telemetry import logger
 
-COUNTED_PATHS = PLAIN_PATHS | {"/v1/listen", "/v1/audio/transcriptions", "/v1/audio/translations"}
+COUNTED_PATHS = PLAIN_PATHS | {
+    "/v1/listen", "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/realtime", "/v1/audio/stream",
+}  # fmt: skip
 """Routes whose answers are counted."""
 
 _BEGINNINGS = ("http.response.start", "websocket.http.response.start", "websocket.accept")

@@ -64,6 +64,7 @@ class _Turn:
     has_told: bool = False
     heard_speech: bool = False
     was_decoded: bool = False
+    was_lost: bool = False
 
 
 class Conversation:
@@ -237,7 +238,7 @@ class Conversation:
     def _complete(self, turn: _Turn) -> list[str]:
         if turn.is_cleared:
             return []
-        if turn.heard_speech and not turn.was_decoded:
+        if turn.was_lost or (turn.heard_speech and not turn.was_decoded):
             return [render_failed(turn.item_id)]
         length_s = seconds(max(0, (turn.end or 0) - turn.start))
         return [render_completed(turn.item_id, turn.text, length_s, turn.logprobs if self._wants_logprobs else None)]
@@ -262,6 +263,7 @@ def _add_final(turn: _Turn, event: Results) -> None:
     turn.text += (space if turn.text and said else "") + said
     turn.logprobs += word_logprobs(event.words, space)
     turn.was_decoded = turn.was_decoded or event.language is not None
+    turn.was_lost = turn.was_lost or event.is_lost
     turn.told = ()
 
 

@@ -93,7 +93,7 @@ class LiveStream:
         self._speakers = speakers
         self._options = options
         self._decode_options = decode
-        self._interim_options = replace(decode, temperature_fallback=False, beam_size=1)
+        self._interim_options = _greedy(decode)
         self._jobs: dict[int, asyncio.Task[None]] = {}
         self._has_ended = False
         self._progress = asyncio.Event()
@@ -261,9 +261,7 @@ class LiveStream:
         self._receive(Tick())
 
     async def _decode(self, job: DecodeJob) -> None:
-        options = self._decode_options
-        if job.job_class is JobClass.INTERIM:
-            options = replace(options, temperature=0.0, temperature_fallback=False, beam_size=1, best_of=1)
+        options = self._interim_options if job.job_class is JobClass.INTERIM else self._decode_options
         outcome: StreamInput = DecodeFailed(job.job_id)
         try:
             with TimeLimit(DECODE_TIMEOUT_S):
@@ -287,7 +285,7 @@ class LiveStream:
         """Decodes that start from now on favour these terms, and only these."""
         terms = strongest(terms)
         self._decode_options = replace(self._decode_options, keyterms=terms)
-        self._interim_options = replace(self._interim_options, keyterms=terms)
+        self._interim_options = _greedy(self._decode_options)
 
     def _tell(self, event: StreamEvent) -> None:
         if isinstance(event, SegmentLost):
@@ -301,3 +299,8 @@ class LiveStream:
             if self._speakers is not None:
                 event = self._speakers.named(event)
         self._outgoing.put(event)
+
+
+def _greedy(decode: DecodeOptions) -> DecodeOptions:
+    """How interims are decoded: the first reading is good enough, and the next interim mends it."""
+    return replace(decode, temperature=0.0, temperature_fallback=False, beam_size=1, best_of=1)

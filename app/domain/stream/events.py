@@ -121,7 +121,7 @@ class Results:
 
     Finals (``is_final``) of a channel tile its timeline. Words lie inside, on the stream's timeline, in order. The first
     ``stable_words`` of an interim will stand in every later interim of the segment. ``language`` is Whisper's code, None
-    if nothing was decoded.
+    if nothing was decoded. ``is_lost``: there was speech, but its decode failed for good.
     """
 
     channel_index: int
@@ -134,6 +134,7 @@ class Results:
     from_finalize: bool = False
     language: str | None = None
     stable_words: int = 0
+    is_lost: bool = False
 
     @property
     def start_s(self) -> float:

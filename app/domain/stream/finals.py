@@ -106,6 +106,7 @@ class Finals:
                 speech_final=final.speech_final,
                 from_finalize=final.from_finalize,
                 language=final.hypothesis.language if final.hypothesis else None,
+                is_lost=final.is_lost,
             )
         )
         self.last_end = place.end

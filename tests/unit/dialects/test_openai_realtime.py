@@ -107,10 +107,16 @@ class TestTurns:
         talk.hear(final(0, 4, language=None, speech_final=True), final(4, 8, language=None, speech_final=True))
         assert talk.told == []
 
-    def test_a_turn_of_which_a_part_was_decoded_has_not_failed(self) -> None:
+    def test_a_turn_of_which_a_part_was_silence_has_not_failed(self) -> None:
         talk = Talk()
         talk.hear(onset(1.0), final(0, 15, "one"), final(15, 20, language=None, speech_final=True))
         assert talk.of("failed") == []
+
+    def test_a_turn_of_which_a_part_was_lost_has_failed(self) -> None:
+        talk = Talk()
+        talk.hear(onset(1.0), final(0, 15, "one"), final(15, 20, language=None, is_lost=True, speech_final=True))
+        assert len(talk.of("failed")) == 1
+        assert talk.transcripts == []
 
 
 class TestCommits:

@@ -17,6 +17,7 @@ def test_its_final_is_empty_and_the_loss_is_reported() -> None:
     final, lost = player.fail(1)
     assert finals([final])[0].words == ()
     assert finals([final])[0].speech_final
+    assert finals([final])[0].is_lost
     assert lost == SegmentLost(0, 0, finals([final])[0].duration_samples)
 
 
