@@ -32,15 +32,7 @@ from benchmarks.harness import ROOT, Server, expanded_model, median, read_clip, 
 from benchmarks.margins import edits, plain
 from benchmarks.recordings import talk
 
-OURS: dict[str, dict[str, str]] = {
-    "ours, flash attention": {"WHISPERAPI_FLASH_ATTENTION": "true"},
-    "ours, plain attention": {"WHISPERAPI_FLASH_ATTENTION": "false"},
-    "ours, plain, workers of one thread": {
-        "WHISPERAPI_FLASH_ATTENTION": "false",
-        "WHISPERAPI_WORKERS": str(usable_cores()),
-        "WHISPERAPI_THREADS": "1",
-    },
-}
+OURS = {"ours": {}, "ours, workers of one thread": {"WHISPERAPI_WORKERS": str(usable_cores()), "WHISPERAPI_THREADS": "1"}}
 PEERS = {"raw": "ggml", "faster": "ctranslate2", "faster-int8": "ctranslate2", "openai": "openai.pt"}
 BATCHED = {"faster-batched": "ctranslate2", "faster-int8-batched": "ctranslate2"}
 LIMITS = [
@@ -104,8 +96,7 @@ def measure(work: Work, ways: dict[str, Way], repeat: int) -> dict[str, Any]:
     heard: dict[str, list[str]] = {}
     short = sum(pcm.size for pcm in work.pieces) < LONG_S * 16_000
     for turn in range(repeat + short):  # of short work the first round fills caches and is not counted
-        for name in asked:
-            elapsed_s, heard[name] = timed(ways[name], work.pieces)
+        for name, (elapsed_s, heard[name]) in one_round({name: ways[name] for name in asked}, work.pieces):
             if turn or not short:
                 times[name].append(elapsed_s)
     seconds = {name: median(values) for name, values in times.items()}
@@ -119,9 +110,9 @@ def measure(work: Work, ways: dict[str, Way], repeat: int) -> dict[str, Any]:
     }
 
 
-def timed(way: Way, pieces: list[Pcm16k]) -> tuple[float, list[str]]:
-    """One run."""
-    return way(pieces)
+def one_round(ways: dict[str, Way], pieces: list[Pcm16k]) -> list[tuple[str, tuple[float, list[str]]]]:
+    """Everybody's seconds and texts, one after the other."""
+    return [(name, way(pieces)) for name, way in ways.items()]
 
 
 def _works(seconds: float) -> dict[str, Work]:
