@@ -124,7 +124,7 @@ def test_the_health_check_is_a_program_that_compiles_and_asks_for_health() -> No
 
 def test_all_of_the_lock_is_installed_with_hashes() -> None:
     installs = [step for rest in of_kind("RUN") for step in re.findall(r"/pip install[^&]*", rest)]
-    assert len(installs) == 3
+    assert len(installs) == 4
     assert all("--require-hashes" in step for step in installs if not step.rstrip().endswith(" ."))
 
 
