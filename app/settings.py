@@ -41,7 +41,18 @@ class Settings(BaseSettings):
     """What an unknown ``model`` does: a 400 as Deepgram answers, or the default model."""
 
     preload_models: Annotated[tuple[str, ...], NoDecode] = ()
-    """Further models loaded at start, separated by commas. Other installed ones load on first use and stay."""
+    """Further models loaded at start and kept, separated by commas. Other installed ones load on first use and leave."""
+
+    model_ttl_s: float = Field(default=300.0, ge=-1)
+    """Seconds that a model stays loaded after its last use; -1: for ever. Five minutes bridge pauses at work;
+    loading again takes 1 s at base size, and a forgotten model holds 0.3 to 5 GB."""
+
+    keep_default_model: bool = True
+    """Keep the default model loaded whatever the time and the memory. Off: it leaves like the others."""
+
+    memory_budget_mb: int = Field(default=0, ge=0)
+    """Megabytes that all loaded models may take together. For another one the least recently used leave, except those in use
+    and those that are kept. 0: no limit."""
 
     auth: bool = True
     """Require a key. Off is allowed only on loopback addresses unless ``insecure`` is set."""

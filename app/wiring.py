@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 from app.audio.decode import Decoder
@@ -16,21 +17,25 @@ from app.domain.jobs import JobLimits
 from app.domain.ports import Diarizer, EnginePool, InstalledModel
 from app.domain.project import PROJECT_ID
 from app.engines.cpu import plan_workers, usable_cores
+from app.engines.memory import expected_bytes, pool_bytes
 from app.engines.pool import ProcessPool
-from app.hub import HubError, verify
+from app.hub import Hub, HubError, verify
 from app.intelligence.chat import OpenAiChat
 from app.outbound import HttpFetcher
 from app.outbound_callbacks import HttpDeliverer
 from app.outbound_live import LiveCallbackClient
 from app.services.accounts import Accounts
 from app.services.bundle import Services
-from app.services.catalog import Catalog
+from app.services.catalog import Catalog, PullFailed
+from app.services.catalog_entries import CatalogEntry
 from app.services.intelligence import Analyst
 from app.services.job_recognition import Recognition
 from app.services.job_runner import JobRules, JobRunner
 from app.services.jobs import Jobs
 from app.services.live import LiveStreams, StreamLimits
+from app.services.pulls import Fetch, Pulls
 from app.services.residency import ResidentModels, StartPool
+from app.services.resident import ResidencyRules
 from app.services.tokens import Tokens
 from app.services.transcribe import DecodingDefaults, Transcriber
 from app.services.usage import Usage
@@ -77,11 +82,12 @@ def build_catalog(settings: Settings) -> Catalog:
 async def start_services(settings: Settings) -> Services:
     """Everything, with the default model and the preloaded ones up and ready."""
     catalog = build_catalog(settings)
-    models = ResidentModels(pool_starter(settings))
+    models = ResidentModels(pool_starter(settings), residency_rules(settings))
     services = build_services(settings, build_accounts(settings), catalog, models)
     try:
-        for model in (catalog.default(), *(catalog.resolve(name).model for name in settings.preload_models)):
-            await models.pool(model)
+        await models.pool(catalog.default(), pinned=settings.keep_default_model)
+        for name in settings.preload_models:
+            await models.pool(catalog.resolve(name).model, pinned=True)
     except BaseException:
         await models.close()
         raise
@@ -148,6 +154,7 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         live_callbacks=LiveCallbackClient(deliverer),
         usage_log=usage_log,
         usage=usage,
+        pulls=Pulls(catalog, fetch_weights(settings)),
         adapters=(vad, diarizer),
     )
 
@@ -217,6 +224,34 @@ def pool_starter(settings: Settings) -> StartPool:
         )
 
     return start
+
+
+def residency_rules(settings: Settings) -> ResidencyRules:
+    """How long models stay, and what they may take. Models without weights here take nothing."""
+
+    def estimate(model: InstalledModel) -> int:
+        if not model.size_bytes:
+            return 0
+        return expected_bytes(model.size_bytes, settings.workers, settings.threads)
+
+    return ResidencyRules(
+        ttl_s=settings.model_ttl_s,
+        budget_bytes=settings.memory_budget_mb * 1_000_000 or None,
+        estimate=estimate,
+        measure=pool_bytes,
+    )
+
+
+def fetch_weights(settings: Settings) -> Fetch:
+    """How a model of the catalogue is fetched into the models folder."""
+
+    def fetch(entry: CatalogEntry, on_progress: Callable[[int, int], None]) -> None:
+        try:
+            Hub().pull(entry, settings.resolved_models_dir, on_progress)
+        except HubError as error:
+            raise PullFailed(str(error)) from error
+
+    return fetch
 
 
 def _now() -> datetime:

@@ -37,7 +37,7 @@ async def show_engine(services: CurrentServices) -> Response:
 
 
 def _is_up(services: Services) -> bool:
-    return not services.stopping and any(pool.stats().workers for _, pool in services.models.ready)
+    return services.can_serve
 
 
 def _health(recent: Collection[bool], *, is_up: bool) -> str:

@@ -35,8 +35,8 @@ async def health(request: Request, services: CurrentServices) -> Response:
 
 @router.get("/ready", summary="Requests can be served")
 async def ready(services: CurrentServices) -> Response:
-    """200 while a worker is alive, 503 before and while the server stops."""
-    is_ready = not services.stopping and any(pool.stats().workers for _, pool in services.models.ready)
+    """200 while a worker is alive or no model is loaded, 503 before and while the server stops."""
+    is_ready = services.can_serve
     body = orjson.dumps({"status": "ready" if is_ready else "not ready"})
     return Response(body, status_code=200 if is_ready else 503, media_type="application/json")
 
@@ -44,6 +44,8 @@ async def ready(services: CurrentServices) -> Response:
 @router.get("/metrics", summary="Metrics in Prometheus' text format")
 async def show_metrics(metrics: CurrentMetrics, services: CurrentServices) -> Response:
     """Counters and histograms of this process."""
+    for gauge in (metrics.workers, metrics.restarts, metrics.shed):
+        gauge.clear()  # of models that have left
     for name, pool in services.models.ready:
         stats = pool.stats()
         metrics.workers.labels(name, "total").set(stats.workers)

@@ -28,6 +28,26 @@ class Resident:
         return not self.users and not self.is_pinned
 
 
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model with workers, or about to have some. ``idle_s``: since its last use, 0 while it is used.
+
+    ``expires_in_s`` None: it stays. ``is_measured``: its processes were looked at; else the memory is what is expected.
+    """
+
+    name: str
+    uuid: str
+    is_loaded: bool
+    workers: int
+    users: int
+    memory_bytes: int
+    is_measured: bool
+    is_pinned: bool
+    is_leaving: bool
+    idle_s: float
+    expires_in_s: float | None
+
+
 def expiry_s(resident: Resident, ttl_s: float) -> float | None:
     """When the model leaves if nobody asks for it before; None: not as things are. Negative ``ttl_s``: for ever."""
     return resident.last_used_s + ttl_s if ttl_s >= 0 and resident.may_leave else None

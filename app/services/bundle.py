@@ -13,6 +13,7 @@ from app.services.catalog import Catalog
 from app.services.job_runner import JobRunner
 from app.services.jobs import Jobs
 from app.services.live import LiveStreams
+from app.services.pulls import Pulls
 from app.services.residency import ResidentModels
 from app.services.transcribe import Transcriber
 from app.services.usage import Usage
@@ -35,6 +36,7 @@ class Services:
     live_callbacks: LiveCallbacks
     usage_log: UsageLog
     usage: Usage
+    pulls: Pulls
     adapters: tuple[object, ...] = ()
     """What holds a process of its own, perhaps, and is closed with the rest."""
 
@@ -43,12 +45,19 @@ class Services:
         """Whether the server is on its way out."""
         return self.transcriber.stopping
 
+    @property
+    def can_serve(self) -> bool:
+        """Whether requests will be answered: a worker is alive, or there will be one as soon as somebody asks."""
+        return not self.stopping and self.models.can_serve
+
     async def drain(self, timeout_s: float) -> None:
         """Admit nothing more, and let live streams end in order; recordings that run are the web server's to wait for.
 
-        Accepted jobs stop at once: they are on the disk, and go on when a server starts again.
+        Accepted jobs stop at once: they are on the disk, and go on when a server starts again. Nobody waits for a model that
+        is being loaded.
         """
         self.transcriber.stopping = True
+        self.models.stop_loading()
         await asyncio.gather(self.live.drain(timeout_s), self.job_runner.stop(timeout_s))
 
     async def close(self) -> None:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 
 from app.domain.errors import Overloaded, Unavailable
 from app.domain.ports import EnginePool, InstalledModel
-from app.domain.residency import can_ever_fit, expired, leavers, next_expiry_s
-from app.services.resident import Entry, ModelState, ResidencyRules
+from app.domain.residency import ModelState, can_ever_fit, expired, leavers, next_expiry_s
+from app.services.resident import Entry, ResidencyRules
 from app.telemetry import logger
 
 StartPool = Callable[[InstalledModel], Awaitable[EnginePool]]
@@ -74,6 +74,11 @@ class ResidentModels:
         """A worker is alive; or no model is loaded, and the next request loads one."""
         pools = [pool for _, pool in self.ready]
         return not self._is_stopping and (not pools or any(pool.stats().workers for pool in pools))
+
+    @property
+    def budget_bytes(self) -> int | None:
+        """What all models may take together; None: no limit."""
+        return self._rules.budget_bytes
 
     def states(self) -> tuple[ModelState, ...]:
         """Every model that is loaded or being loaded, in the order in which they came."""

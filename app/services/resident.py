@@ -1,4 +1,4 @@
-"""A model that is loaded or being loaded, what is said about it, and the rules that all of them follow."""
+"""A model that is loaded or being loaded, and the rules that all of them follow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.domain.ports import EnginePool, InstalledModel
-from app.domain.residency import FOR_EVER_S, Resident, expiry_s
+from app.domain.residency import FOR_EVER_S, ModelState, Resident, expiry_s
 
 MeasurePool = Callable[[EnginePool], int | None]
 """Bytes of memory that the workers of a pool have now; None where that cannot be known. Blocking, some milliseconds."""
@@ -32,26 +32,6 @@ class ResidencyRules:
     estimate: Callable[[InstalledModel], int] = lambda model: model.size_bytes
     measure: MeasurePool = lambda _: None
     clock: Callable[[], float] = time.monotonic
-
-
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """A model with workers, or about to have some. ``idle_s``: since its last use, 0 while it is used.
-
-    ``expires_in_s`` None: it stays. ``is_measured``: its processes were looked at; else the memory is what is expected.
-    """
-
-    name: str
-    uuid: str
-    is_loaded: bool
-    workers: int
-    users: int
-    memory_bytes: int
-    is_measured: bool
-    is_pinned: bool
-    is_leaving: bool
-    idle_s: float
-    expires_in_s: float | None
 
 
 @dataclass(eq=False, slots=True)

@@ -31,14 +31,15 @@ from app.services.job_recognition import Recognition
 from app.services.job_runner import JobRunner
 from app.services.jobs import Jobs
 from app.services.live import LiveStreams, StreamLimits
-from app.services.residency import ResidentModels
+from app.services.pulls import Pulls
+from app.services.residency import ResidentModels, StartPool
 from app.services.tokens import Tokens
 from app.services.transcribe import DecodingDefaults, Transcriber
 from app.services.usage import Usage
 from app.services.usage_log import UsageLog
 from app.settings import Settings
 from app.storage.spool import FolderSpool
-from app.wiring import job_rules
+from app.wiring import fetch_weights, job_rules, residency_rules
 from tests.support.memory_jobs import MemoryJobStore
 from tests.support.memory_keys import MemoryKeyStore
 from tests.support.memory_usage import MemorySecretStore, MemoryUsageStore
@@ -71,6 +72,7 @@ def staged(
     vad: Vad | None = None,
     fetcher: Fetcher | None = None,
     notices: tuple[str, ...] = (),
+    start: StartPool | None = None,
     **given: Any,
 ) -> Iterator[Stage]:
     """Run the application. Its client sends the static key unless told otherwise; the engine says ``SPEECH``."""
@@ -83,10 +85,10 @@ def staged(
     async def start_pool(_: InstalledModel) -> EnginePool:
         return engines
 
-    async def start(_: Settings) -> Services:
+    async def start_all(_: Settings) -> Services:
         catalog = Catalog.open(settings.resolved_models_dir, settings.default_model, settings.unknown_model)
-        models = ResidentModels(start_pool)
-        await models.pool(catalog.default())
+        models = ResidentModels(start or start_pool, residency_rules(settings))
+        await models.pool(catalog.default(), pinned=settings.keep_default_model)
         limits = AudioLimits(settings.max_audio_seconds, settings.max_channels)
         defaults = DecodingDefaults()
         diarizer = None if settings.diarizer == "off" else BasicDiarizer()
@@ -114,9 +116,10 @@ def staged(
             live_callbacks=LiveCallbackClient(deliverer, retry_s=0.0),
             usage_log=UsageLog(usage, _now, settings.usage_keep_days * 86_400.0),
             usage=Usage(usage),
+            pulls=Pulls(catalog, fetch_weights(settings)),
         )
 
-    app = create_app(settings, start, notices)
+    app = create_app(settings, start_all, notices)
     headers = {"Authorization": f"Token {STATIC_KEY}"}
     with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
         yield Stage(client, app, engines, accounts, usage)
