@@ -66,7 +66,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         kind = message["type"].removeprefix("websocket.")
         if kind == "accept":
-            self._log.begin(self._entry)
+            await self._log.begin(self._entry)
         elif kind == "close":
             await self.finish(_status_of_close(message.get("code", 1000), message.get("reason") or ""))
         elif kind == "http.response.start":

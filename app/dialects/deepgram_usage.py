@@ -128,8 +128,9 @@ def render_requests(records: Sequence[UsageRecord], page: Page) -> bytes:
 
 
 def render_request(record: UsageRecord) -> bytes:
-    """One request."""
-    return orjson.dumps({"request": _request(record)})
+    """One request, in the form that newer clients read and in the one that Python's up to 4 do."""
+    request = _request(record)
+    return orjson.dumps(request | {"request": request})
 
 
 def render_usage(totals: Iterable[Total], asked: SumsAsked) -> bytes:

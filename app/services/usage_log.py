@@ -48,7 +48,7 @@ class UsageLog:
         self._store = store
         self._clock = clock
         self._keep_s = keep_s
-        self._waiting: deque[tuple[UsageRecord, Future[None] | None]] = deque()
+        self._waiting: deque[tuple[UsageRecord, Future[None]]] = deque()
         self._running: dict[str, UsageEntry] = {}
         self._changed = threading.Condition()
         self._writer: threading.Thread | None = None
@@ -57,12 +57,12 @@ class UsageLog:
         self.recent: deque[bool] = deque(maxlen=100)
         """Whether the server did its part, for each of the last requests."""
 
-    def begin(self, entry: UsageEntry) -> None:
-        """Put a request on record that will go on for a while, and keep it up to date. Waits for nothing."""
+    async def begin(self, entry: UsageEntry) -> None:
+        """Put a request on record that will go on for a while, and keep it up to date from then on."""
         if self._is_recorded(entry):
             with self._changed:
                 self._running[entry.request_id] = entry
-            self._add(entry.record(), None)
+            await self._put(entry.record())
 
     async def finish(self, entry: UsageEntry, code: int) -> None:
         """Put a request on record that is answered with ``code`` now. One that answers later stays unfinished."""
@@ -72,12 +72,7 @@ class UsageLog:
         with self._changed:
             self._running.pop(entry.request_id, None)
         is_over = not (entry.answers_later and code < 400)
-        written: Future[None] = Future()
-        self._add(entry.record(self._clock(), code) if is_over else entry.record(), written)
-        try:
-            await asyncio.wait_for(asyncio.wrap_future(written), PATIENCE_S)
-        except asyncio.TimeoutError:
-            _log.warning("a request is answered before it is on record")
+        await self._put(entry.record(self._clock(), code) if is_over else entry.record())
 
     def close(self) -> None:
         """Write what is left, as far as the store can be reached, and close it. Blocks."""
@@ -91,7 +86,15 @@ class UsageLog:
     def _is_recorded(self, entry: UsageEntry) -> bool:
         return entry.is_wanted and self._keep_s > 0
 
-    def _add(self, record: UsageRecord, written: Future[None] | None) -> None:
+    async def _put(self, record: UsageRecord) -> None:
+        written: Future[None] = Future()
+        self._add(record, written)
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(written), PATIENCE_S)
+        except asyncio.TimeoutError:
+            _log.warning("a request is answered before it is on record")
+
+    def _add(self, record: UsageRecord, written: Future[None]) -> None:
         with self._changed:
             if len(self._waiting) >= MAX_WAITING or self._is_closing:
                 _log.error("a request is not recorded")
@@ -139,13 +142,13 @@ class UsageLog:
             _log.exception("requests could not be recorded")
         return True
 
-    def _put_back(self, batch: list[tuple[UsageRecord, Future[None] | None]]) -> None:
+    def _put_back(self, batch: list[tuple[UsageRecord, Future[None]]]) -> None:
         with self._changed:
             self._waiting.extendleft(reversed(batch))
             if not self._is_closing:
                 self._changed.wait(RETRY_S)
 
 
-def _tell(written: Future[None] | None) -> None:
-    if written is not None and written.set_running_or_notify_cancel():
+def _tell(written: Future[None]) -> None:
+    if written.set_running_or_notify_cancel():
         written.set_result(None)

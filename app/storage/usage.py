@@ -42,11 +42,8 @@ class SqlUsageStore:
         if not arriving:
             return
         with _translated(writing(self._engine)) as connection:  # writers take turns: nobody comes between the statements
-            arrived = UsageRow.request_id.in_([record.request_id for record in arriving])
-            finished = frozenset(
-                connection.execute(select(UsageRow.request_id).where(arrived, UsageRow.completed.is_not(None))).scalars()
-            )
-            kept = [record for record in arriving if record.completed is not None or record.request_id not in finished]
+            finished = self._finished(connection, [record.request_id for record in arriving if record.completed is None])
+            kept = [record for record in arriving if record.request_id not in finished]
             replaced = UsageRow.request_id.in_([record.request_id for record in kept])
             connection.execute(delete(UsageRow).where(replaced))
             if kept:
@@ -82,6 +79,13 @@ class SqlUsageStore:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def _finished(self, connection: Connection, request_ids: list[str]) -> frozenset[str]:
+        """Those of the ids under which a finished request is on record."""
+        if not request_ids:
+            return frozenset()
+        chosen = select(UsageRow.request_id).where(UsageRow.request_id.in_(request_ids), UsageRow.completed.is_not(None))
+        return frozenset(connection.execute(chosen).scalars())
 
 
 def _translated(transaction: AbstractContextManager[Connection]) -> AbstractContextManager[Connection]:
