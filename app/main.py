@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,7 +51,14 @@ def create_app(settings: Settings, start_services: StartServices, notices: tuple
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = await start_services(settings)
+        app.state.starting = asyncio.ensure_future(start_services(settings))
+        try:
+            services = await app.state.starting
+        except asyncio.CancelledError:
+            if not app.state.starting.cancelled():
+                raise
+            yield  # told to stop before it was ready: nothing has failed, and nothing is served
+            return
         app.state.services = services
         services.job_runner.start(CallbackEdge(settings.max_channels, app.state.metrics, services.usage_log))
         try:

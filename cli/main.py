@@ -12,6 +12,7 @@ from cli.jobs import jobs_app
 from cli.keys import keys_app
 from cli.listen import listen
 from cli.models import models_app
+from cli.ps import ps
 from cli.serve import serve
 from cli.stream import stream
 from cli.transcribe import transcribe
@@ -29,6 +30,7 @@ app.command()(stream)
 app.command()(listen)
 app.command()(wyoming)
 app.command()(usage)
+app.command()(ps)
 app.command()(doctor)
 app.command()(bench)
 app.add_typer(keys_app, name="keys")

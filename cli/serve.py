@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import shlex
 import signal
@@ -9,6 +10,7 @@ import sys
 from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -91,8 +93,21 @@ class _Server(uvicorn.Server):
         self._settings = settings
         self._notices = notices
         self._first_key = first_key
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._app = create_app(settings, start_services, notices)
         super().__init__(server_config(self._app, settings))
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self._loop is not None and not self.started:
+            self._loop.call_soon_threadsafe(self._give_up_start)
+
+    def _give_up_start(self) -> None:
+        """Stop loading models: gigabytes from a slow disk may take longer than a service manager waits."""
+        starting: asyncio.Future[Any] | None = getattr(self._app.state, "starting", None)
+        if starting is not None and not starting.done():
+            starting.cancel()
+            self.lifespan.should_exit = True  # uvicorn then opens no socket
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         for server in self.servers:
@@ -105,7 +120,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
-        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            if not self.should_exit:
+                raise
+            await self.lifespan.shutdown()  # nobody else ends what the lifespan has begun
         if self.started:
             keep_collections_short()
             port = self.servers[0].sockets[0].getsockname()[1]

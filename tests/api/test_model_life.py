@@ -181,7 +181,7 @@ class TestPulling:
         with hub_server() as server:
             server.add("someone/models", "ggml-tiny.bin", self.CONTENT)
             with (
-                mock.patch("app.wiring.Hub", lambda: Hub(server.url, pause_s=0)),
+                mock.patch("app.wiring.Hub", return_value=Hub(server.url, pause_s=0)),
                 mock.patch.object(CatalogData, "find", self.find),
             ):
                 yield server
