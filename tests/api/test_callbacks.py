@@ -204,7 +204,12 @@ class TestRefusals:
         assert ask(stage, hook.url(), headers={"Authorization": "Token nobody"}).status_code == 401
 
     @pytest.mark.parametrize(
-        "given", [{"content": b""}, {"content": b"{}", "headers": {"content-type": "application/json"}}]
+        "given",
+        [
+            {"content": b""},
+            {"content": b"{}", "headers": {"content-type": "application/json"}},
+            {"content": rb'{"url": "http://a.example/\ud800"}', "headers": {"content-type": "application/json"}},
+        ],
     )
     def test_a_body_without_audio(self, stage: Stage, hook: Receiver, tmp_path: Path, given: dict[str, Any]) -> None:
         assert ask(stage, hook.url(), **given).status_code == 400
