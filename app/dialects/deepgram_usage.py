@@ -24,6 +24,8 @@ MAX_PAGE = 1_000_000
 DEFAULT_DAYS = 30
 """Days that sums cover when nothing is said."""
 
+_YEARS = range(1970, 9999)
+
 DEPLOYMENT = "self-hosted"
 ENDPOINT = "listen"
 
@@ -175,7 +177,7 @@ def render_fields(
 
 def _start(query: Query) -> datetime | None:
     text = query.text("start")
-    return None if text is None else parse_moment("start", text)
+    return None if text is None else _moment("start", text)
 
 
 def _end(query: Query) -> datetime | None:
@@ -183,8 +185,16 @@ def _end(query: Query) -> datetime | None:
     text = query.text("end")
     if text is None:
         return None
-    moment = parse_moment("end", text)
+    moment = _moment("end", text)
     return moment + timedelta(days=1) if len(text.strip()) == len("2027-01-31") else moment
+
+
+def _moment(name: str, text: str) -> datetime:
+    """Years at the ends of the calendar are refused: there is no day before the first one, or after the last."""
+    moment = parse_moment(name, text)
+    if moment.year not in _YEARS:
+        raise InvalidRequest(f"{name}: expected a year from {_YEARS.start} to {_YEARS.stop - 1}")
+    return moment
 
 
 def _one_of(query: Query, name: str, allowed: tuple[str, ...]) -> str | None:
