@@ -116,7 +116,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("callback", _TEXT, _YES, "The answer is sent there, `http(s)` only; live: each message, or `ws(s)`."),
     Parameter("callback_method", _TEXT, _YES, "`POST` or `PUT`, in any case."),
     Parameter("extra", _TEXT, _YES, "`key:value`, echoed; at most 2048 characters.", repeatable=True),
-    Parameter("tag", _TEXT, _YES, "Echoed; at most 128 characters.", live=_IGNORE, repeatable=True),
+    Parameter("tag", _TEXT, _YES, "Labels for usage; recordings repeat them. At most 128 characters.", repeatable=True),
     Parameter("alternatives", _TEXT, _IGNORE, "There is always one."),
     Parameter("ner", _TEXT, _IGNORE, "Old name."),
     Parameter("no_delay", _TEXT, _IGNORE, "Nothing is ever held back."),

@@ -173,7 +173,6 @@ LIVE: dict[str, Live] = {
         for name in ("custom_topic", "custom_topic_mode", "custom_intent", "custom_intent_mode")
     },
     "extra": Live("extra=a:b", lambda messages: all(message["extra"] == {"a": "b"} for message in messages[-1:])),
-    "tag": Live("tag=x"),
     "interim_results": Live(
         "interim_results=true", lambda messages: any(not message.get("is_final", True) for message in messages)
     ),
@@ -246,6 +245,7 @@ LIVE_ELSEWHERE: dict[str, str] = {
     "sample_rate": "tests/api/test_live_audio.py::test_of_any_rate_and_coding_lasts_as_long_as_it_was",
     "callback": "tests/api/test_live_callbacks.py::test_each_message_is_one_in_order",
     "callback_method": "tests/api/test_live_callbacks.py::test_are_put_with_basic_authorization_where_that_is_asked_for",
+    "tag": "tests/api/test_usage_recording.py::test_a_stream_is_on_record_before_its_close_arrives",
     "endpointing": "tests/api/test_live_messages.py::test_a_final_at_an_endpoint_needs_silence_as_long_as_asked_for",
     "utterance_end_ms": "tests/api/test_live_messages.py::test_a_whole_exchange_has_the_contracts_order",
 }
