@@ -174,7 +174,7 @@ class TestErrors:
 
 
 class TestPulling:
-    CONTENT = header_bytes() + bytes(3000)
+    CONTENT = header_bytes(width=64, audio_layers=1, text_layers=1) + bytes(10_000_000)
 
     @pytest.fixture
     def hub(self) -> Iterator[HubServer]:

@@ -26,7 +26,7 @@ def ask(body: object, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, ["base", "loaded", "2", "418 MB", "1 min ago", "in 4 min"]),
+        ({}, ["base", "loaded", "2", "418 MB", "1 min ago", "in 3 min"]),
         ({"kept": True, "expires_in_seconds": None, "memory_measured": False}, ["~418 MB", "kept"]),
         ({"users": 3, "state": "leaving", "expires_in_seconds": None}, ["now", "after its last user"]),
         ({"expires_in_seconds": None}, ["not by time"]),
