@@ -101,7 +101,7 @@ class Metrics:
         self.response_time.observe(transcript.timing.total_s)
         self.queue_time.observe(transcript.timing.queue_s)
         self.decode_time.observe(transcript.timing.decode_s)
-        self.audio.inc(transcript.duration_s)
+        self.audio.inc(transcript.audio_s)
 
     def count_stream(self, audio_s: float, queue_s: float, decode_s: float, dropped_jobs: int, lost_segments: int) -> None:
         """Account for one live stream that has ended."""

@@ -35,7 +35,7 @@ def log_work(transcript: Transcript) -> None:
     _log.info(
         "recording transcribed",
         model=transcript.model.name,
-        audio_s=round(transcript.duration_s, 3),
+        audio_s=round(transcript.audio_s, 3),
         channels=len(transcript.channels),
         words=sum(len(channel.words) for channel in transcript.channels),
         total_s=round(timing.total_s, 4),

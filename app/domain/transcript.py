@@ -175,7 +175,8 @@ class Timing:
 class Transcript:
     """A finished recording: one entry per transcribed channel (a single one unless ``multichannel``).
 
-    ``diarizer`` is what told its speakers apart, if anything did.
+    ``duration_s`` is where it ends; ``start_s`` is where the part of it begins that was asked for, and ``audio_s`` is what was
+    recognised. ``diarizer`` is what told its speakers apart, if anything did.
     """
 
     channels: tuple[Channel, ...]
@@ -185,3 +186,9 @@ class Transcript:
     timing: Timing = Timing()
     findings: Findings | None = None
     diarizer: ModelInfo | None = None
+    start_s: float = 0.0
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds of audio that were recognised, silence included."""
+        return max(0.0, self.duration_s - self.start_s)

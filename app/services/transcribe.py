@@ -184,6 +184,7 @@ class RecordingJob:
         transcript = Transcript(
             channels=channels,
             duration_s=duration_s,
+            start_s=self.options.part.start_s,
             model=self.model.info,
             warnings=self.warnings + self.options.warnings + partial,
             timing=timing,

@@ -52,7 +52,7 @@ class UsageEntry:
 
     def note_recording(self, transcript: Transcript) -> None:
         """A recording has been transcribed."""
-        self._audio_s += transcript.duration_s
+        self._audio_s += transcript.audio_s
         self._channels = max(1, len(transcript.channels))
         if transcript.channels:
             self._language = transcript.channels[0].language

@@ -97,6 +97,11 @@ def test_an_answer_that_streams_is_recorded_before_its_end(stage: Stage) -> None
     assert only(stage).audio_s == pytest.approx(1.303, abs=0.01)
 
 
+def test_a_part_of_a_recording_counts_as_the_part(stage: Stage) -> None:
+    stage.client.post("/v1/listen?start=0.5&duration=0.4", content=WAV)
+    assert only(stage).audio_s == pytest.approx(0.4, abs=0.001)
+
+
 def test_a_stream_is_on_record_before_its_close_arrives(stage: Stage) -> None:
     with stage.client.websocket_connect(f"{LIVE}&channels=2&multichannel=true&interim_results=true&tag=live") as socket:
         begun = only(stage)
