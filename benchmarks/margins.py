@@ -28,11 +28,11 @@ from app.domain.chunking import FITTED, Chunker, ChunkingOptions, mix_to_mono
 from app.domain.options import DecodeOptions
 from app.domain.packing import Packing
 from app.engines import whisper_cpp
-from app.engines.audio_ctx import FRAMES_PER_SECOND, fitted_frames
+from app.engines.audio_ctx import FRAMES_PER_SECOND, MARGIN_FRAMES, fitted_frames
 from app.engines.cpu import usable_cores
 from benchmarks.harness import AUDIO, ROOT, expanded_model, save
 
-MARGINS = (0, 16, 32, 64, 96, 128)
+MARGINS = (0, 32, 64, 128)
 LENGTHS_S = (28.0,)
 """Longest chunks tried beside the packed ones."""
 
@@ -89,6 +89,7 @@ def ways() -> list[tuple[str, Callable[[whisper_cpp.WhisperCppEngine, Pcm16k, st
     for margin in MARGINS:
         packing = replace(FITTED.packing or Packing(), margin_s=margin / FRAMES_PER_SECOND)
         found.append((f"packed, margin {margin}", partial(_chunked, replace(FITTED, packing=packing), margin)))
+    found.append((f"packed, margin {MARGIN_FRAMES}, beam of 5", partial(_chunked, FITTED, MARGIN_FRAMES, beam_size=5)))
     for length_s in LENGTHS_S:
         found += [
             (
@@ -106,11 +107,16 @@ def _raw(engine: whisper_cpp.WhisperCppEngine, pcm: Pcm16k, language: str) -> tu
 
 
 def _chunked(
-    chunking: ChunkingOptions, margin: int | None, engine: whisper_cpp.WhisperCppEngine, pcm: Pcm16k, language: str
+    chunking: ChunkingOptions,
+    margin: int | None,
+    engine: whisper_cpp.WhisperCppEngine,
+    pcm: Pcm16k,
+    language: str,
+    beam_size: int = 1,
 ) -> tuple[str, int]:
     whisper_cpp.fitted_frames = partial(fitted_frames, margin_frames=margin or 0)
     chunker = Chunker(chunking)
-    options = DecodeOptions(language=language, fit_context=margin is not None)
+    options = DecodeOptions(language=language, fit_context=margin is not None, beam_size=beam_size)
     chunks = [*chunker.feed(pcm, VAD.stream().feed(pcm)), *chunker.flush()]
     decoded = [engine.transcribe(chunk.pcm, options, lambda: False) for chunk in chunks]
     texts = [segment.text for hypothesis in decoded for segment in hypothesis.segments]
