@@ -25,6 +25,9 @@ waits for it."""
 MAX_PROMPT_CHARACTERS = 1000
 """Whisper reads the last 224 tokens of a prompt; splitting more into tokens would only cost time."""
 
+MAX_TEXT_CHARACTERS = 64 * 1024
+"""Longest text message that is read: to parse megabytes would hold up every other client."""
+
 _MAX_FIELDS = 100
 _FORMATS = {
     "pcm": AudioFormat("linear16", SAMPLE_RATE),
@@ -70,7 +73,7 @@ def parse_handshake(raw_query: bytes) -> LiveOptions:
 def is_done(text: str) -> bool:
     """Whether a text message says that everything was sent. All others are about what a gateway does with the text."""
     try:
-        message = orjson.loads(text)
+        message = orjson.loads(text) if len(text) <= MAX_TEXT_CHARACTERS else None
     except ValueError:
         return False
     return isinstance(message, dict) and message.get("action") == "done"

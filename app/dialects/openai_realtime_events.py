@@ -23,6 +23,10 @@ MAX_APPEND_CHARACTERS = 15 * 1024 * 1024
 """Most of one ``input_audio_buffer.append``, in base64: OpenAI's 15 MiB, and a little below what the server reads as one
 message (16 MiB)."""
 
+MAX_PARTS = 10_000
+"""Entries of lists and objects in one message. 16 MiB of empty lists hold the interpreter, and so every client, for 1.3 s,
+in whichever thread they are read; to count commas and brackets in them takes 15 ms. Base64 has none."""
+
 _ITEM = "conversation.item"
 _TRANSCRIPTION = f"{_ITEM}.input_audio_transcription"
 _LEAST_PROBABILITY = 1e-10
@@ -67,6 +71,8 @@ class ClientEvent:
 
 def parse_event(text: str) -> ClientEvent:
     """Read a text message; never raises. Costs time in proportion to the sound in it: 15 MiB take 45 ms, 256 KiB 0.6 ms."""
+    if sum(map(text.count, ",[{")) > MAX_PARTS:
+        return ClientEvent(PayloadTooLarge("The message has too many parts."))
     try:
         event = orjson.loads(text)
     except ValueError:

@@ -13,6 +13,9 @@ from app.domain.stream.events import CloseStream, Control, Finalize, KeepAlive, 
 _END = frozenset({"done", "stop", "end", "eos", "eof", "close", "closestream", "end_of_stream", "end_of_audio", "finish"})
 _FLUSH = frozenset({"flush", "finalize", "commit"})
 _ALIVE = frozenset({"keepalive", "keep_alive", "ping"})
+_MAX_CHARACTERS = 4096
+"""Longest text that may say something."""
+
 _KEYS = ("action", "type", "event", "command")
 
 
@@ -29,6 +32,8 @@ def parse_message(message: bytes | str) -> bytes | Control | None:
 
 
 def _said(text: str) -> str:
+    if len(text) > _MAX_CHARACTERS:
+        return ""
     try:
         message = orjson.loads(text)
     except ValueError:

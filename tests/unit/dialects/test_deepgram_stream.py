@@ -11,6 +11,7 @@ import pytest
 from app.dialects.deepgram_stream import (
     CONTROL_BYTES,
     ECHOED_CHARACTERS,
+    MAX_TEXT_CHARACTERS,
     StreamFacts,
     StreamRenderer,
     parse_binary,
@@ -76,10 +77,16 @@ class TestControlMessages:
             '{"type":"keepalive"}', '{"Type":"KeepAlive"}', '{"type":"Speak"}', '{"type":"Finalize","channel":"0"}',
             '{"type":"Finalize","channel":true}', '{"type":"Finalize","channel":1.0}', '{"type":"Configure","keyterms":"a"}',
             '{"type":"Configure","keyterms":[1]}', '{"type":"Configure","features":{"numerals":"yes"}}', "[" * 100_000,
+            r'{"type":"Configure","keyterms":["\ud800"]}',
         ],
     )  # fmt: skip
     def test_everything_else_is_unparsable(self, text: str) -> None:
         assert parse_text(text) == Unparsable(text[:ECHOED_CHARACTERS])
+
+    def test_what_is_too_long_to_say_anything_is_not_read(self) -> None:
+        longest = '{"type":"KeepAlive"}'.ljust(MAX_TEXT_CHARACTERS)
+        assert parse_text(longest) == KeepAlive()
+        assert parse_text(longest + " ") == Unparsable(longest[:ECHOED_CHARACTERS])
 
     def test_a_long_message_is_repeated_in_part(self) -> None:
         assert parse_text("x" * 1_000_000) == Unparsable("x" * ECHOED_CHARACTERS)

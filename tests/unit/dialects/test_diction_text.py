@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from app.dialects.diction_stream import Dictation, is_done
+from app.dialects.diction_stream import MAX_TEXT_CHARACTERS, Dictation, is_done
 from app.domain.stream.events import Results, SpeechStarted
 from app.domain.transcript import Word
 
@@ -56,3 +56,9 @@ def test_speech_without_any_decode_has_failed() -> None:
 )
 def test_which_message_ends_it(message: str, done: bool) -> None:
     assert is_done(message) is done
+
+
+def test_what_is_too_long_to_say_anything_is_not_read() -> None:
+    longest = '{"action":"done"}'.ljust(MAX_TEXT_CHARACTERS)
+    assert is_done(longest)
+    assert not is_done(longest + " ")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from app.dialects.openai_realtime import Conversation
-from app.dialects.openai_realtime_events import Append, Clear, ClientEvent, Commit, Update, parse_event
+from app.dialects.openai_realtime_events import MAX_PARTS, Append, Clear, ClientEvent, Commit, Update, parse_event
 from app.dialects.openai_realtime_session import SessionConfig, Shape, TurnDetection
 from app.dialects.openai_realtime_update import updated
-from app.domain.errors import InvalidParameter, UnsupportedModel
+from app.domain.errors import InvalidParameter, PayloadTooLarge, UnsupportedModel
 from app.domain.options import LiveOptions
 from app.domain.stream.events import CloseStream, Control, Finalize, KeepAlive, Metadata, Results, SpeechStarted
 from app.domain.transcript import Word
@@ -342,6 +342,13 @@ def given(**heard: Any) -> dict[str, Any]:
 def test_no_message_breaks_the_reader(text: str) -> None:
     event = parse_event(text)
     assert isinstance(event.action, Exception)
+
+
+@pytest.mark.parametrize("filling", ["[]", "{}", '""'])
+def test_a_message_of_many_parts_is_not_read(filling: str) -> None:
+    text = f'{{"type":"input_audio_buffer.commit","x":[{",".join([filling] * MAX_PARTS)}]}}'
+    assert isinstance(parse_event(text).action, PayloadTooLarge)
+    assert isinstance(parse_event(text[: text.index("x") - 2] + "}").action, Commit)
 
 
 def test_a_long_type_is_not_repeated_whole() -> None:
