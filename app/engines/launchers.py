@@ -39,9 +39,13 @@ class NurseryLauncher:
         process, end = start_process(self._spec.command(nursery=True))
         control = end.dup()  # sockets are handed over with blocking calls of one byte; the link owns the other descriptor
         nursery = Worker()
+        try:
+            await _connect(nursery, end, process)
+        except BaseException:
+            control.close()
+            raise
         self._processes[nursery] = process
         try:
-            await nursery.connect(end)
             header = await nursery.wait_ready(None)
         except BaseException:
             control.close()
@@ -131,7 +135,7 @@ class SpawningLauncher:
         """Start a process and wait until it has loaded the weights."""
         process, end = start_process(self._spec.command(nursery=False))
         worker = Worker()
-        await worker.connect(end)
+        await _connect(worker, end, process)
         task = asyncio.get_running_loop().create_task(self._bury(worker, process))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -154,6 +158,17 @@ class SpawningLauncher:
     async def _bury(worker: Worker, process: subprocess.Popen[bytes]) -> None:
         await asyncio.shield(worker.link.lost)
         await reap(process)
+
+
+async def _connect(worker: Worker, end: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    """Take over the server's end; when that is given up, there is no process either."""
+    try:
+        await worker.connect(end)
+    except BaseException:
+        end.close()
+        process.kill()
+        process.wait()
+        raise
 
 
 async def _ready(worker: Worker, timeout_s: float | None) -> Worker:
