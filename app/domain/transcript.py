@@ -175,8 +175,8 @@ class Timing:
 class Transcript:
     """A finished recording: one entry per transcribed channel (a single one unless ``multichannel``).
 
-    ``duration_s`` is where it ends; ``start_s`` is where the part of it begins that was asked for, and ``audio_s`` is what was
-    recognised. ``diarizer`` is what told its speakers apart, if anything did.
+    ``duration_s`` is where it ends; ``start_s`` is where the part of it begins that was asked for, and ``audio_s`` is what
+    was recognised. ``diarizer`` is what told its speakers apart, if anything did.
     """
 
     channels: tuple[Channel, ...]
