@@ -6,9 +6,9 @@ The package's own reader believes every length that a peer announces; this one d
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
+import orjson
 from wyoming.event import Event, async_write_event
 
 from app.domain.errors import ClientGone, InvalidPayload, SlowUpload, SttError
@@ -44,7 +44,8 @@ class Connection:
             await asyncio.wait_for(self.peek(), timeout_s)
         except asyncio.TimeoutError:
             raise SlowUpload("Nothing came for too long.") from None
-        item, self._pending, self._has_pending = self._pending, None, False
+        item = self._pending
+        self._has_pending = item is None  # the end stays: whoever asks again must not wait for what never comes
         if isinstance(item, SttError):
             raise item
         return item
@@ -118,8 +119,8 @@ class Connection:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = orjson.loads(text)  # Python's own takes halves of characters, which no answer could hold
+    except ValueError:
         value = None
     if not isinstance(value, dict):
         raise InvalidPayload("An event must be a JSON object.")

@@ -55,6 +55,11 @@ class WyomingServer:
         self._sessions: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
+    @property
+    def connections(self) -> int:
+        """Clients that are connected, or were a moment ago."""
+        return len(self._sessions)
+
     async def start(self, address: Address) -> Address:
         """Listen. Where it can be reached, the port filled in. Raises ``OSError`` for addresses that cannot be used."""
         if address.path:
