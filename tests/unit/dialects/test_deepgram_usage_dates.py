@@ -23,3 +23,9 @@ def test_the_first_and_the_last_year_are_refused(query: bytes) -> None:
 def test_an_end_without_a_start_counts_back() -> None:
     asked = parse_sums(b"end=1970-01-01", TODAY)
     assert (asked.first, asked.last) == (date(1969, 12, 2), date(1970, 1, 1))
+
+
+def test_a_long_text_is_no_date() -> None:
+    for text in (b"T" * 32_000, b"2027-01-31" + b"0" * 1000, b"2027-01-31T00:00:00." + b"0" * 1000):
+        with pytest.raises(InvalidRequest):
+            parse_page(b"start=" + text)
