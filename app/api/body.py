@@ -25,6 +25,9 @@ MEMORY_BYTES = 4 * 1024 * 1024
 JSON_BYTES = 64 * 1024
 """A JSON body is a URL; one longer than this is not."""
 
+FIELD_BYTES = 64 * 1024
+"""Longest text field of a form. A hundred of them stay in memory, in each of the forms that may be here at a time."""
+
 _READ_BYTES = 1024 * 1024
 
 
@@ -82,8 +85,8 @@ async def _receive_plain(request: Request, limits: BodyLimits, file: BinaryIO) -
 
 
 async def parse_form(request: Request, limits: BodyLimits) -> FormData:
-    """Read a multipart form; whoever asked closes it. Files above 1 MB are on the disk, text fields may not be longer."""
-    parser = _WholeForms(request.headers, _limited(request, limits), max_files=10, max_fields=100)
+    """Read a multipart form; whoever asked closes it. Files above 1 MB are on the disk."""
+    parser = _WholeForms(request.headers, _limited(request, limits), max_files=10, max_fields=100, max_part_size=FIELD_BYTES)
     try:
         return await parser.parse()
     except SttError:

@@ -8,7 +8,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from app.api.body import BodyLimits, parse_form
+from app.api.body import FIELD_BYTES, BodyLimits, parse_form
+from app.domain.errors import InvalidPayload
 
 LIMITS = BodyLimits(1_000_000, 5.0, 5.0)
 
@@ -43,3 +44,9 @@ def test_text_is_utf_8(charset: str, sent: bytes) -> None:
 
 def test_what_is_no_utf_8_is_read_as_latin_1() -> None:
     assert text_of("utf-8", "Grüße".encode("latin-1")) == "Grüße"
+
+
+def test_a_field_longer_than_any_text_is_refused() -> None:
+    assert text_of("utf-8", b"x" * FIELD_BYTES) == "x" * FIELD_BYTES
+    with pytest.raises(InvalidPayload):
+        text_of("utf-8", b"x" * (FIELD_BYTES + 1))
