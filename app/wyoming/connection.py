@@ -16,7 +16,7 @@ from app.domain.errors import ClientGone, InvalidPayload, SlowUpload, SttError
 MAX_LINE_BYTES = 64 * 1024
 """Header of an event. Must be given to the stream reader, which enforces it."""
 
-MAX_DATA_BYTES = 1024 * 1024
+MAX_DATA_BYTES = 256 * 1024
 """Its data: the names of a large home are 100 KB."""
 
 MAX_PAYLOAD_BYTES = 1024 * 1024

@@ -129,6 +129,12 @@ def test_what_only_looks_like_a_list_is_a_value(value: str) -> None:
     assert parse(f"tag={value}").tags == (value.replace("%5c", "\\"),)
 
 
+def test_a_list_longer_than_any_client_sends_is_not_read() -> None:
+    assert parse("search=['a', 'b']").options.text.search == ("a", "b")
+    long = "[" + "'a'," * 3000 + "]"
+    assert parse(f"search={long}").options.text.search == (long,)
+
+
 def test_a_prompt_is_no_longer_than_what_a_model_reads() -> None:
     assert parse("prompt=" + "x" * 1000).options.prompt
     with pytest.raises(InvalidParameter):
