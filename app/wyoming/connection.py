@@ -27,6 +27,10 @@ _FAREWELL_S = 30.0
 """Seconds that a client which was refused may go on sending before the connection is cut under it."""
 
 
+_FLUSH_S = 5.0
+"""Seconds that the last words may take to a client that reads slowly."""
+
+
 class Connection:
     """Reading is a task of its own, so that a client that leaves is noticed while somebody works for it."""
 
@@ -80,6 +84,10 @@ class Connection:
         self._reading.cancel()
         await asyncio.wait({self._reading})
         self._writer.close()
+        try:
+            await asyncio.wait_for(self._writer.wait_closed(), _FLUSH_S)
+        except (OSError, asyncio.TimeoutError):  # nobody takes the last words
+            self._writer.transport.abort()
 
     async def _drop_all(self) -> None:
         while await self.peek() and not isinstance(self._pending, SttError):

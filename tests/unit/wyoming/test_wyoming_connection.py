@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -28,8 +28,10 @@ async def joined() -> AsyncIterator[tuple[Connection, asyncio.StreamReader, asyn
     try:
         yield connection, reader, writer
     finally:
-        await connection.close()
         writer.close()
+        await connection.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
         server.close()
 
 
@@ -46,7 +48,7 @@ def read(*pieces: bytes) -> list[Event]:
     events: list[Event] = []
 
     async def scenario(connection: Connection, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.writelines(pieces)
+        writer.write(b"".join(pieces))
         writer.write_eof()
         while (event := await connection.next()) is not None:
             events.append(event)
