@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from fastapi import APIRouter, WebSocket
+from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketState
 
 from app.api.auth import LISTEN_SCOPE, authorise, chosen_subprotocol
@@ -13,6 +14,7 @@ from app.dialects.diction_stream import CloseCode, Dictation, is_done, parse_han
 from app.domain.errors import SttError
 from app.domain.stream.events import CloseStream, Control, KeepAlive, Metadata, StreamEvent
 from app.services.bundle import Services
+from app.services.only_english import settled_stream
 from app.settings import Settings
 from app.telemetry import Metrics
 
@@ -27,7 +29,8 @@ async def dictate(socket: WebSocket) -> None:
     metrics = cast("Metrics", socket.app.state.metrics)
     try:
         await authorise(socket, services.accounts if settings.auth else None, LISTEN_SCOPE)
-        async with services.live.admit(parse_handshake(socket.scope["query_string"])) as stream:
+        asked = parse_handshake(socket.scope["query_string"])
+        async with services.live.admit(await run_in_threadpool(settled_stream, asked, services.catalog)) as stream:
             await socket.accept(chosen_subprotocol(socket))
             messages = OpenAiSocket(socket, settings.stream_idle_timeout_s / 3)
             try:
