@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.settings_backends import URL_OR_NOTHING, BackendSettings
+
+REMOTE = "remote"
+"""Name of the model that ``backend_url`` stands for."""
 
 
 class Settings(BaseSettings):
@@ -17,7 +22,9 @@ class Settings(BaseSettings):
     The environment variable is ``WHISPERAPI_`` plus the name in capitals. ``docs/configuration.md`` lists them all.
     """
 
-    model_config = SettingsConfigDict(env_prefix="WHISPERAPI_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="WHISPERAPI_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
 
     host: str = "127.0.0.1"
     """Address to listen on. Loopback by default: opening the server to a network is a decision."""
@@ -192,6 +199,43 @@ class Settings(BaseSettings):
     intelligence_timeout_s: float = Field(default=120.0, gt=0)
     """Seconds that the analysis of one recording may take; what is not done by then is left out."""
 
+    backend_url: str = Field(
+        default="",
+        pattern=URL_OR_NOTHING,
+        validation_alias=AliasChoices("WHISPERAPI_BACKEND_URL", "CUSTOM_BACKEND_URL"),
+    )
+    """Another server that recognises speech for this one, by OpenAI's ``/v1/audio/transcriptions``. It is served as the
+    model ``remote``, the default one unless ``default_model`` is set. Also read from ``CUSTOM_BACKEND_URL``. Empty: none."""
+
+    backend_model: str = Field(default="", validation_alias=AliasChoices("WHISPERAPI_BACKEND_MODEL", "CUSTOM_BACKEND_MODEL"))
+    """Model named to that server (``CUSTOM_BACKEND_MODEL``). Empty: none is named, unless it insists."""
+
+    backend_needs_wav: bool = Field(
+        default=False, validation_alias=AliasChoices("WHISPERAPI_BACKEND_NEEDS_WAV", "CUSTOM_BACKEND_NEEDS_WAV")
+    )
+    """Send WAV, for servers that read nothing else (``CUSTOM_BACKEND_NEEDS_WAV``). Off: FLAC, two fifths of the bytes."""
+
+    backend_auth: str = Field(
+        default="", repr=False, validation_alias=AliasChoices("WHISPERAPI_BACKEND_AUTH", "CUSTOM_BACKEND_AUTH")
+    )
+    """Whole ``Authorization`` header for that server: ``Bearer ...`` (``CUSTOM_BACKEND_AUTH``). Empty: none."""
+
+    backend_timeout_s: float = Field(default=60.0, gt=0)
+    """Seconds that one decode there may take, waiting for a place and second tries included."""
+
+    backend_parallel: int = Field(default=4, ge=1, le=256)
+    """Requests under way there at a time. Interims of live streams take half of them at most."""
+
+    backend_translates: bool = False
+    """That server has ``/v1/audio/translations`` too."""
+
+    backend_languages: Annotated[tuple[str, ...], NoDecode] = ()
+    """Languages that it knows, as Whisper's codes separated by commas. None: all of Whisper's."""
+
+    backends: dict[str, BackendSettings] = Field(default={}, repr=False)
+    """More such servers beside local models, as JSON: ``{"name": {"url": ..., "model": ..., "auth": ...}}``; the keys inside
+    are the names above without ``backend_``. Each is served as the model of its name."""
+
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
     """Origins browsers may call from, separated by commas. ``*``: any, as Deepgram allows."""
 
@@ -201,7 +245,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """JSON lines, or coloured text. ``auto``: text on a terminal, JSON elsewhere."""
 
-    @field_validator("preload_models", "fetch_allow", "callback_allow", "cors_origins", mode="before")
+    @field_validator("preload_models", "fetch_allow", "callback_allow", "cors_origins", "backend_languages", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -211,6 +255,28 @@ class Settings(BaseSettings):
         if self.intelligence_url and not self.intelligence_model:
             raise ValueError("WHISPERAPI_INTELLIGENCE_URL is set: name the language model in WHISPERAPI_INTELLIGENCE_MODEL")
         return self
+
+    @cached_property
+    def resolved_backends(self) -> dict[str, BackendSettings]:
+        """Every server that recognises for this one, by the name of its model."""
+        if not self.backend_url:
+            return self.backends
+        single = BackendSettings(
+            url=self.backend_url,
+            model=self.backend_model,
+            needs_wav=self.backend_needs_wav,
+            auth=self.backend_auth,
+            timeout_s=self.backend_timeout_s,
+            parallel=self.backend_parallel,
+            translates=self.backend_translates,
+            languages=self.backend_languages,
+        )
+        return {REMOTE: single, **self.backends}
+
+    @cached_property
+    def resolved_default_model(self) -> str:
+        """The default model in use: the other server where one is named and nothing else is said."""
+        return REMOTE if self.backend_url and "default_model" not in self.model_fields_set else self.default_model
 
     @cached_property
     def resolved_database_url(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 
 from app.audio.decode import Decoder
 from app.audio.live import LiveDecoders
@@ -14,11 +15,15 @@ from app.domain.audio import AudioLimits
 from app.domain.errors import Unavailable
 from app.domain.intelligence.chat import ChatModel
 from app.domain.jobs import JobLimits
+from app.domain.languages import WHISPER_V3_LANGUAGES
 from app.domain.ports import Diarizer, EnginePool, InstalledModel
 from app.domain.project import PROJECT_ID
+from app.domain.transcript import ModelInfo
 from app.engines.cpu import plan_workers, usable_cores
 from app.engines.memory import expected_bytes, pool_bytes
 from app.engines.pool import ProcessPool
+from app.engines.remote import RemotePool
+from app.engines.remote_backend import Backend
 from app.hub import Hub, HubError, verify
 from app.intelligence.chat import OpenAiChat
 from app.outbound import HttpFetcher
@@ -28,6 +33,7 @@ from app.services.accounts import Accounts
 from app.services.bundle import Services
 from app.services.catalog import Catalog, PullFailed
 from app.services.catalog_entries import CatalogEntry
+from app.services.installed_models import model_uuid
 from app.services.intelligence import Analyst
 from app.services.job_recognition import Recognition
 from app.services.job_runner import JobRules, JobRunner
@@ -48,6 +54,9 @@ from app.storage.secrets import SqlSecretStore
 from app.storage.spool import FolderSpool
 from app.storage.stores import SqlKeyStore
 from app.storage.usage import SqlUsageStore
+
+REMOTE_VERSION = "remote"
+"""What responses give as version and architecture of models that other servers have: they say neither."""
 
 
 def build_accounts(settings: Settings) -> Accounts:
@@ -76,7 +85,12 @@ def build_jobs(settings: Settings) -> Jobs:
 
 def build_catalog(settings: Settings) -> Catalog:
     """The catalogue over the configured folder of weights."""
-    return Catalog.open(settings.resolved_models_dir, settings.default_model, settings.unknown_model)
+    return Catalog.open(
+        settings.resolved_models_dir,
+        settings.resolved_default_model,
+        settings.unknown_model,
+        [remote_model(backend) for backend in build_backends(settings)],
+    )
 
 
 async def start_services(settings: Settings) -> Services:
@@ -85,6 +99,8 @@ async def start_services(settings: Settings) -> Services:
     models = ResidentModels(pool_starter(settings), residency_rules(settings))
     services = build_services(settings, build_accounts(settings), catalog, models)
     try:
+        for remote in catalog.remote:  # kept: they take no memory, and are watched only while they are there
+            await models.pool(remote, pinned=True)
         await models.pool(catalog.default(), pinned=settings.keep_default_model)
         for name in settings.preload_models:
             await models.pool(catalog.resolve(name).model, pinned=True)
@@ -210,10 +226,39 @@ def build_chat(settings: Settings) -> ChatModel | None:
     )
 
 
+def build_backends(settings: Settings) -> tuple[Backend, ...]:
+    """The other servers that recognise for this one."""
+    return tuple(
+        Backend(
+            name=name,
+            url=described.url,
+            model=described.model or None,
+            needs_wav=described.needs_wav,
+            authorization=described.auth,
+            timeout_s=described.timeout_s,
+            parallel=described.parallel,
+            languages=described.languages or WHISPER_V3_LANGUAGES,
+            translates=described.translates,
+        )
+        for name, described in settings.resolved_backends.items()
+    )
+
+
+def remote_model(backend: Backend) -> InstalledModel:
+    """The model that stands for another server."""
+    can = backend.capabilities
+    info = ModelInfo(backend.name, model_uuid(backend.name), version=REMOTE_VERSION, architecture=REMOTE_VERSION)
+    return InstalledModel(info, Path(), 0, can.languages, can.multilingual, can.translates, is_remote=True)
+
+
 def pool_starter(settings: Settings) -> StartPool:
     """How a model's workers are started."""
 
+    backends = {backend.name: backend for backend in build_backends(settings)}
+
     async def start(model: InstalledModel) -> EnginePool:
+        if model.is_remote:
+            return await RemotePool.start(backends[model.info.name], settings.max_pending_requests)
         return await ProcessPool.start(
             model.path,
             workers=settings.workers,

@@ -41,6 +41,7 @@ STATUS = {
     ErrorKind.OVERLOADED: 429,
     ErrorKind.CLIENT_GONE: 499,
     ErrorKind.ENGINE_FAILED: 500,
+    ErrorKind.BAD_GATEWAY: 502,
     ErrorKind.UNAVAILABLE: 503,
     ErrorKind.DECODE_TIMEOUT: 504,
 }

@@ -23,12 +23,13 @@ async def health(request: Request, services: CurrentServices) -> Response:
     """Always 200 while the event loop turns; says which model serves, and what is wrong with that."""
     notices: tuple[str, ...] = request.app.state.notices
     pools = services.models.ready
+    idle = [f"The model `{name}` has nobody who works for it now." for name, pool in pools if not pool.stats().workers]
     body: dict[str, Any] = {
-        "status": "ok",
+        "status": "degraded" if idle else "ok",
         "version": __version__,
         "default_model": services.catalog.default().info.name,
         "models": [{"name": name, "workers": pool.stats().workers} for name, pool in pools],
-        "warnings": list(notices),
+        "warnings": [*notices, *idle],
     }
     return Response(orjson.dumps(body), media_type="application/json")
 

@@ -150,6 +150,7 @@ _ERROR_CODES = {
     ErrorKind.OVERLOADED: "TOO_MANY_REQUESTS",
     ErrorKind.UNAVAILABLE: "Service Unavailable",
     ErrorKind.ENGINE_FAILED: "INTERNAL_SERVER_ERROR",
+    ErrorKind.BAD_GATEWAY: "BAD_GATEWAY",
     ErrorKind.DECODE_TIMEOUT: "GATEWAY_TIMEOUT",
 }
 _PREFIXED = frozenset({ErrorKind.BAD_AUDIO, ErrorKind.UNSUPPORTED_MODEL})

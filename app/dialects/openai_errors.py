@@ -33,6 +33,7 @@ _TYPES: dict[ErrorKind, tuple[str, str | None]] = {
     ErrorKind.OVERLOADED: ("rate_limit_error", "rate_limit_exceeded"),
     ErrorKind.UNAVAILABLE: (_SERVER, "server_unavailable"),
     ErrorKind.ENGINE_FAILED: (_SERVER, None),
+    ErrorKind.BAD_GATEWAY: (_SERVER, None),
     ErrorKind.DECODE_TIMEOUT: (_SERVER, None),
 }
 

@@ -20,6 +20,7 @@
     ├── Overloaded            no room for more work now
     ├── Unavailable           starting or stopping
     ├── EngineFailed          the decoder failed, twice
+    ├── BackendFailed         another server, which was to recognise the speech, failed or sent nonsense
     └── DecodeTimeout         decoding took longer than allowed
 
 An error says what happened in words that may be shown to the client: never a path, a key or transcript text.
@@ -53,6 +54,7 @@ class ErrorKind(str, Enum):
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     ENGINE_FAILED = "engine_failed"
+    BAD_GATEWAY = "bad_gateway"
     DECODE_TIMEOUT = "decode_timeout"
 
 
@@ -207,6 +209,13 @@ class EngineFailed(SttError):
 
     kind = ErrorKind.ENGINE_FAILED
     default_message = "Internal server error"
+
+
+class BackendFailed(SttError):
+    """The server that recognises for this one refused the work, failed at it, or sent something else than a transcript."""
+
+    kind = ErrorKind.BAD_GATEWAY
+    default_message = "The recognition backend failed."
 
 
 class DecodeTimeout(SttError):

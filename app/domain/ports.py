@@ -27,7 +27,8 @@ from app.domain.transcript import Hypothesis, LanguageGuess, ModelInfo, Word
 class EngineCapabilities:
     """What a loaded model can do. ``languages``: Whisper codes; ``max_window_s``: most seconds of audio one decode takes.
 
-    ``favours_terms``: ``DecodeOptions.keyterms`` have an effect.
+    ``favours_terms``: ``DecodeOptions.keyterms`` have an effect. ``times_words``: the words' times are measured, not spread
+    over the sound; ``rates_words``: their confidences are their own. Engines elsewhere may show either only as they answer.
     """
 
     languages: tuple[str, ...]
@@ -35,6 +36,8 @@ class EngineCapabilities:
     translates: bool
     max_window_s: float = 30.0
     favours_terms: bool = False
+    times_words: bool = True
+    rates_words: bool = True
 
 
 class Engine(Protocol):
@@ -124,7 +127,7 @@ class EnginePool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """Weights on this machine that can be served. ``aliases`` are further names a client may use."""
+    """A model that can be served: weights on this machine, or another server (``is_remote``: no path, no size)."""
 
     info: ModelInfo
     path: Path
@@ -133,6 +136,7 @@ class InstalledModel:
     multilingual: bool
     translates: bool
     is_selftest: bool = False
+    is_remote: bool = False
 
 
 class VadStream(Protocol):

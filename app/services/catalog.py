@@ -49,17 +49,26 @@ class Catalog:
         bundled_dir: Path = BUNDLED_DIR,
         default_model: str = "base",
         unknown_model: UnknownModelPolicy = "refuse",
+        remote: Sequence[InstalledModel] = (),
     ) -> None:
         self.data = data
         self.models_dir = models_dir
         self._files = ModelFiles(data, models_dir, bundled_dir)
         self._default_name = default_model.strip()
         self._unknown_model = unknown_model
+        self.remote = tuple(remote)
+        """Models that other servers have; before a local one of the same name."""
 
     @classmethod
-    def open(cls, models_dir: Path, default_model: str, unknown_model: UnknownModelPolicy = "refuse") -> Catalog:
-        """The catalogue that came with the package, over this folder of downloaded weights."""
-        return cls(load_catalog(), models_dir, default_model=default_model, unknown_model=unknown_model)
+    def open(
+        cls,
+        models_dir: Path,
+        default_model: str,
+        unknown_model: UnknownModelPolicy = "refuse",
+        remote: Sequence[InstalledModel] = (),
+    ) -> Catalog:
+        """The catalogue that came with the package, over this folder of downloaded weights and beside other servers."""
+        return cls(load_catalog(), models_dir, default_model=default_model, unknown_model=unknown_model, remote=remote)
 
     @property
     def entries(self) -> tuple[CatalogEntry, ...]:
@@ -67,8 +76,9 @@ class Catalog:
         return self.data.entries
 
     def installed(self) -> list[InstalledModel]:
-        """Every model that can be served now, in the catalogue's order."""
-        return list(self._files.installed())
+        """Every model that can be served now: those of other servers, then those here in the catalogue's order."""
+        taken = {model.info.name for model in self.remote}
+        return [*self.remote, *(model for model in self._files.installed() if model.info.name not in taken)]
 
     def find_installed(self, name: str) -> InstalledModel | None:
         """The installed model of a name, alias, file name or uuid."""
@@ -157,11 +167,11 @@ class Catalog:
             return _Choice(present)
         entry = self.default_entry()
         wanted_bytes = entry.size_bytes if entry else 0
-        real = [model for model in installed if not model.is_selftest]
+        real = [model for model in installed if not model.is_selftest and not model.is_remote]
         if real:
             stand_in = min(real, key=lambda model: (not model.multilingual, abs(model.size_bytes - wanted_bytes)))
             return _Choice(stand_in, warnings=(self._substitution(self._default_name, stand_in),))
-        selftest = next(iter(installed), None)
+        selftest = next((model for model in installed if not model.is_remote), None)
         if selftest is None:
             raise Unavailable("No model is installed.")
         return _Choice(selftest)
@@ -172,7 +182,7 @@ class Catalog:
 
     def _other_for_language(self, choice: _Choice, language: str | None, installed: Sequence[InstalledModel]) -> _Choice:
         """Another real model that knows the language, nearest in size; the self-test model stands in for nothing."""
-        able = [model for model in installed if not model.is_selftest and _serves(model, language)]
+        able = [model for model in installed if not model.is_selftest and not model.is_remote and _serves(model, language)]
         if choice.pinned or not able:
             raise UnsupportedModel(parameter="language")
         model = min(able, key=lambda model: abs(model.size_bytes - choice.model.size_bytes))

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from app.domain.audio import AudioLimits
 from app.domain.errors import DecodeTimeout, InvalidParameter, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions, DecodingChoices, TranscribeOptions
-from app.domain.ports import AudioDecoder, Diarizer, EnginePool, EngineSession, InstalledModel, Vad
+from app.domain.ports import AudioDecoder, Diarizer, EngineCapabilities, EnginePool, EngineSession, InstalledModel, Vad
 from app.domain.text.formatter import Formatter
 from app.domain.text.redaction_rules import redaction_warnings
 from app.domain.transcript import Channel, LanguageGuess, RequestWarning, Segment, Timing, Transcript
@@ -186,7 +186,7 @@ class RecordingJob:
             duration_s=duration_s,
             start_s=self.options.part.start_s,
             model=self.model.info,
-            warnings=self.warnings + self.options.warnings + partial,
+            warnings=self.warnings + self.options.warnings + partial + estimate_warnings(self.pool.capabilities),
             timing=timing,
             diarizer=self.transcriber.diarizer.info if self.options.diarize and self.transcriber.diarizer else None,
         )
@@ -226,6 +226,18 @@ def _term_warnings(pool: EnginePool, options: TranscribeOptions) -> tuple[Reques
         return ()
     message = "The engine of this server cannot favour key terms; prompt conditions the model."
     return (RequestWarning("keyterm", "unsupported_parameter", message),)
+
+
+def estimate_warnings(capabilities: EngineCapabilities) -> tuple[RequestWarning, ...]:
+    """What of an answer is not measured. Asked after the last decode: other servers show by their answers what they tell."""
+    warnings = []
+    if not capabilities.times_words:
+        message = "The engine tells no times of words; they are spread over the time in which somebody speaks."
+        warnings.append(RequestWarning("model", "estimated_word_times", message))
+    if not capabilities.rates_words:
+        message = "The engine rates no single words; their confidence is that of their segment, or 0.5 without one."
+        warnings.append(RequestWarning("model", "estimated_confidence", message))
+    return tuple(warnings)
 
 
 def _check_abilities(model: InstalledModel, options: TranscribeOptions) -> None:

@@ -15,7 +15,10 @@ from app.domain.errors import Overloaded, SttError, Unavailable, UnsupportedMode
 from app.domain.options import DecodeOptions
 from app.domain.ports import EnginePool, JobClass
 from app.engines.pool import ProcessPool
+from app.engines.remote import RemotePool
+from app.engines.remote_backend import Backend
 from app.engines.scripted import ScriptedEngine, ScriptedPool, say
+from tests.support.backend_server import BackendServer, good
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = DecodeOptions()
@@ -35,6 +38,24 @@ async def make_scripted() -> EnginePool:
 
 async def make_processes() -> EnginePool:
     return await ProcessPool.start(ROOT / "models/ggml-selftest.bin", workers=2, threads=1, max_pending=2)
+
+
+class RemotePoolWithServer(RemotePool):
+    """Takes the stand-in for the other server away with it."""
+
+    server: BackendServer
+
+    async def close(self) -> None:
+        await super().close()
+        await self.server.stop()
+
+
+async def make_remote() -> EnginePool:
+    server = BackendServer(good)
+    await server.start()
+    pool = RemotePoolWithServer(Backend("remote", server.url, languages=("en", "es"), parallel=2), max_pending=2)
+    pool.server = server
+    return pool
 
 
 def make_runner(make: Callable[[], Awaitable[EnginePool]], new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Run:
@@ -59,12 +80,15 @@ def make_runner(make: Callable[[], Awaitable[EnginePool]], new_loop: Callable[[]
 @pytest.fixture(
     params=[
         "scripted",
+        "remote",
+        "remote-uvloop",
         pytest.param("processes", marks=pytest.mark.model),
         pytest.param("processes-uvloop", marks=pytest.mark.model),
     ]
 )
 def run(request: pytest.FixtureRequest) -> Run:
-    make = make_scripted if request.param == "scripted" else make_processes
+    makers = {"scripted": make_scripted, "remote": make_remote, "processes": make_processes}
+    make = makers[request.param.removesuffix("-uvloop")]
     return make_runner(make, uvloop.new_event_loop if request.param.endswith("uvloop") else asyncio.new_event_loop)
 
 

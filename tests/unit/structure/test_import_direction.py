@@ -24,7 +24,8 @@ LAYERS = {
     "app.dialects": {"app.domain"},
     "app.services": {"app.domain"},
     "app.telemetry": {"app.domain"},
-    "app.settings": set(),
+    "app.settings": {"app.settings_backends"},
+    "app.settings_backends": set(),
     "app.api": {"app.domain", "app.services", "app.dialects", "app.settings", "app.telemetry"},
     "app.wyoming": {"app.domain", "app.services", "app.dialects"},
     "app.wiring": {

@@ -1,0 +1,48 @@
+"""Another server that recognises speech for this one: where it is, what it is told, how much it is asked at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import httpx
+
+from app.domain.languages import WHISPER_V3_LANGUAGES
+from app.domain.ports import EngineCapabilities
+
+TRANSCRIPTIONS = "/audio/transcriptions"
+TRANSLATIONS = "/audio/translations"
+MODELS = "/models"
+
+MAX_WINDOW_S = 30.0
+"""Servers take any length, but a window of Whisper's is what one decode is, here and there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One server of OpenAI's audio interface, as its operator describes it.
+
+    ``url`` may end before or behind ``/audio/transcriptions``; ``model`` None sends no such field; ``authorization`` is the
+    whole header. ``needs_wav``: sound goes as WAV, else as FLAC. ``timeout_s`` bounds one decode, waiting and retries
+    included; at most ``parallel`` requests are under way. ``translates``: it has ``/audio/translations`` too.
+    """
+
+    name: str
+    url: str
+    model: str | None = None
+    needs_wav: bool = False
+    authorization: str = field(default="", repr=False)
+    timeout_s: float = 60.0
+    parallel: int = 4
+    languages: tuple[str, ...] = WHISPER_V3_LANGUAGES
+    translates: bool = False
+
+    @property
+    def capabilities(self) -> EngineCapabilities:
+        """What it can do by its description; what its answers hold shows later."""
+        return EngineCapabilities(self.languages, len(self.languages) > 1, self.translates, MAX_WINDOW_S)
+
+    def endpoint(self, route: str) -> httpx.URL:
+        """The address of ``TRANSCRIPTIONS``, ``TRANSLATIONS`` or ``MODELS`` at this server."""
+        url = httpx.URL(self.url)
+        base = url.path.rstrip("/").removesuffix(TRANSCRIPTIONS).removesuffix("/audio")
+        return url.copy_with(path=base + route)
