@@ -118,8 +118,8 @@ class TestHandshake:
             connection.send(CLOSE)
             assert read_to_the_end(connection)[1] == 1000
 
-    def test_a_long_list_of_key_terms_fits(self, server: RunningServer) -> None:
-        terms = urllib.parse.urlencode([("keyterm", f"word number {index}") for index in range(800)])
+    def test_a_long_query_fits(self, server: RunningServer) -> None:
+        terms = urllib.parse.urlencode([("unknown", f"word number {index}") for index in range(800)])
         assert len(terms) > 16_384
         with opened(server, f"/v1/listen?{RAW}&{terms}") as connection:
             connection.send(CLOSE)

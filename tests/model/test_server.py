@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -92,7 +93,7 @@ def test_killed_workers_cost_no_answer(server: RunningServer, client: httpx.Clie
         pytest.skip("finding the worker needs /proc")
     before = worker_pids(server)
     idle_ticks = {pid: _ticks(pid) for pid in before}
-    assert len(before) == 2
+    assert len(before) == 3  # two that decode, and one that takes a final's place
 
     async def kill_while_working() -> httpx.Response:
         async with httpx.AsyncClient(base_url=server.url, headers=server.headers, timeout=60) as asynchronous:
@@ -106,9 +107,9 @@ def test_killed_workers_cost_no_answer(server: RunningServer, client: httpx.Clie
 
     assert heard(asyncio.run(kill_while_working())) == SENTENCES
     assert heard(client.post("/v1/listen", content=clip("hello-world.wav"))) == "hello world"
-    after = worker_pids(server)
-    assert len(after) == 2
-    assert len(after & before) == (0 if victims == "all" else 1)
+    while len(after := worker_pids(server)) < 3:  # the successor of the last one may still be on its way
+        time.sleep(0.01)
+    assert len(after & before) == (0 if victims == "all" else 2)
 
 
 async def _is_busy(client: httpx.AsyncClient) -> bool:
