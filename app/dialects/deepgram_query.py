@@ -11,7 +11,7 @@ _TRUE = frozenset({"true", "1", "yes", "on", ""})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _MAX_FIELDS = 2000
 _MAX_LIST_CHARACTERS = 8192
-"""A longer value is no list: Python's own reader takes 4 ms for as much as this, and 140 ms for a whole query of brackets."""
+"""A longer value is no list: Python takes 4 ms to read as much as this, and 140 ms for a whole query of brackets."""
 
 _UNSET = "None"
 """How the Python SDK 3 writes an option that is not set."""

@@ -72,7 +72,7 @@ def good(asked: Asked) -> Json:
 
 @dataclass
 class BackendServer:
-    """``asked`` are the requests so far, ``gone`` counts clients that left early, ``at_once`` the most under way together."""
+    """``asked``: the requests so far; ``gone``: clients that left early; ``at_once``: the most under way together."""
 
     answer: Callable[[Asked], Answer]
     port: int = 0
