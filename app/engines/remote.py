@@ -329,7 +329,7 @@ class RemotePool:
     async def _keep_looking(self) -> None:
         """Know how the backend is while nothing is asked of it."""
         while True:
-            await asyncio.sleep(PROBE_DOWN_S if self._is_down else PROBE_S)
+            await asyncio.sleep(PROBE_DOWN_S)
             if self._is_down or time.monotonic() - self._heard_from_s >= PROBE_S:
                 self._note(is_up=await self._client.probe(PROBE_S))
 

@@ -1,0 +1,405 @@
+"""A pool over another server that fails in every way: what its callers are told, and what is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.domain.errors import BackendFailed, DecodeTimeout, Overloaded, SttError, Unavailable, UnsupportedModel
+from app.domain.options import DecodeOptions
+from app.domain.ports import Aborted, EngineSession, JobClass
+from app.domain.transcript import Hypothesis
+from app.engines import remote
+from app.engines.remote import RemotePool
+from app.engines.remote_backend import Backend
+from tests.support.backend_server import Answer, Asked, BackendServer, Json, Reply, backend_server, good, transcript
+
+PCM = np.sin(np.arange(16_000) / 7).astype(np.float32)
+HTML = Reply(200, b"<html>Welcome to nginx</html>", media_type="text/html")
+
+Scenario = Callable[[RemotePool, BackendServer], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(remote, "LONGEST_BACKOFF_S", 0.02)
+    monkeypatch.setattr(remote, "PROBE_DOWN_S", 0.01)
+
+
+def play(scenario: Scenario, answer: Callable[[Asked], Answer] = good, **described: Any) -> None:
+    async def whole() -> None:
+        async with backend_server(answer) as server:
+            pool = await RemotePool.start(Backend("remote", server.url, **({"timeout_s": 20.0} | described)))
+            try:
+                await asyncio.wait_for(scenario(pool, server), 60)
+            finally:
+                await pool.close()
+
+    asyncio.run(whole())
+
+
+def replies(*sequence: Json | Reply) -> Callable[[Asked], Answer]:
+    """One after the other, then as a good server."""
+    left = iter(sequence)
+    return lambda asked: next(left, None) or good(asked)
+
+
+async def recognise(
+    pool: RemotePool, options: DecodeOptions | None = None, job_class: JobClass = JobClass.SHORT_RECORDING
+) -> Hypothesis:
+    async with pool.admit(live=True) as session:
+        return await session.transcribe(PCM, options or DecodeOptions(), job_class)
+
+
+def failure(answer: Callable[[Asked], Answer], job_class: JobClass = JobClass.SHORT_RECORDING, **described: Any) -> SttError:
+    raised: list[SttError] = []
+
+    async def scenario(pool: RemotePool, _: BackendServer) -> None:
+        with pytest.raises(SttError) as caught:
+            await recognise(pool, job_class=job_class)
+        raised.append(caught.value)
+
+    play(scenario, answer, **described)
+    return raised[0]
+
+
+class TestWhatIsSent:
+    def test_the_richest_form_with_the_sound_as_flac(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            await recognise(pool, DecodeOptions(language="de", prompt="Names.", temperature=0.2))
+            [asked] = server.asked
+            assert asked.path == "/v1/audio/transcriptions"
+            assert asked.fields == {
+                "language": ["de"],
+                "prompt": ["Names."],
+                "temperature": ["0.2"],
+                "response_format": ["verbose_json"],
+                "timestamp_granularities[]": ["word", "segment"],
+            }
+            assert (asked.file_name, asked.file[:4], asked.seconds) == ("audio.flac", b"fLaC", 1.0)
+            assert "authorization" not in asked.headers
+
+        play(scenario)
+
+    def test_wav_a_model_and_credentials_where_the_operator_says_so(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            await recognise(pool)
+            [asked] = server.asked
+            assert (asked.file_name, asked.file[:4], asked.seconds) == ("audio.wav", b"RIFF", 1.0)
+            assert asked.fields["model"] == ["large"]
+            assert asked.headers["authorization"] == "Bearer secret"
+
+        play(scenario, needs_wav=True, model="large", authorization="Bearer secret")
+
+    def test_too_short_sound_is_padded_and_no_time_lies_behind_it(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            async with pool.admit() as session:
+                heard = await session.transcribe(PCM[:8000], DecodeOptions(), JobClass.FINAL)
+            assert server.asked[0].seconds == 1.0
+            assert max(word.end_s for word in heard.words) <= 0.5
+
+        play(scenario)
+
+    def test_a_form_that_is_refused_is_not_tried_again(self) -> None:
+        def plain(asked: Asked) -> Answer:
+            return good(asked) if asked.form == "json" else Reply(400, b'{"error": "unknown field"}')
+
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            for _ in range(2):
+                assert [word.text for word in (await recognise(pool)).words] == ["Hello", "world."]
+            forms = [(asked.form, bool(asked.granularities)) for asked in server.asked]
+            assert forms == [("verbose_json", True), ("verbose_json", False), ("json", False), ("json", False)]
+            assert not pool.capabilities.times_words
+            assert not pool.capabilities.rates_words
+
+        play(scenario, plain)
+
+    def test_a_server_that_insists_on_a_model_is_told_the_usual_one(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            await recognise(pool)
+            await recognise(pool)
+            assert [asked.fields.get("model") for asked in server.asked][-2:] == [["whisper-1"]] * 2
+            assert len(server.asked) == 5
+
+        play(scenario, lambda asked: good(asked) if "model" in asked.fields else Reply(422))
+
+    def test_translations_go_to_their_own_route(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            await recognise(pool, DecodeOptions(language="de", translate=True))
+            assert server.asked[0].path == "/v1/audio/translations"
+
+        play(scenario, translates=True)
+
+    def test_a_whole_address_of_the_route_is_taken_too(self) -> None:
+        for url in ("http://a/v1", "http://a/v1/", "http://a/v1/audio/transcriptions"):
+            assert str(Backend("remote", url).endpoint("/models")) == "http://a/v1/models"
+
+
+class TestWhatFails:
+    @pytest.mark.parametrize(
+        ("answer", "kind"),
+        [
+            (HTML, BackendFailed),
+            (Reply(200, b'{"text": "Hel'), BackendFailed),
+            (Reply(200, b"[1, 2]"), BackendFailed),
+            (Reply(200, b'{"text": null}'), BackendFailed),
+            (Reply(200, b'{"text": "' + b"a" * (5 << 20) + b'"}'), BackendFailed),
+            (Reply(200, b'{"text": "half', promised=1000), BackendFailed),
+            (Reply(401, b"{}"), BackendFailed),
+            (Reply(404, b'{"error": "model not found"}'), BackendFailed),
+            (Reply(418, b"{}"), BackendFailed),
+            (Reply(500, b"secret trace"), BackendFailed),
+            (Reply(302, headers={"Location": "http://127.0.0.2:1/v1/audio/transcriptions"}), BackendFailed),
+            (Reply(307, headers={"Location": "/v1/audio/transcriptions"}), BackendFailed),
+            (Reply(429), Overloaded),
+            (Reply(503), Unavailable),
+        ],
+    )
+    def test_what_is_no_transcript_is_told_in_a_sentence(self, answer: Reply, kind: type[SttError]) -> None:
+        error = failure(lambda _: answer)
+        assert type(error) is kind
+        assert "secret" not in error.message
+        assert "127.0.0" not in error.message
+
+    def test_a_silent_server_is_given_up_in_time(self) -> None:
+        error = failure(lambda _: asyncio.sleep(3600), timeout_s=0.2)  # type: ignore[arg-type]
+        assert type(error) is DecodeTimeout
+
+    def test_a_long_wait_asked_for_is_handed_on(self) -> None:
+        error = failure(lambda _: Reply(429, headers={"Retry-After": "700"}))
+        assert isinstance(error, Overloaded)
+        assert error.retry_after_s == 700
+
+    def test_nobody_there_is_told_before_any_work(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            await server.stop()
+            with pytest.raises(Unavailable):
+                await recognise(pool)
+            assert pool.stats().workers == 0
+            with pytest.raises(Unavailable):
+                async with pool.admit():
+                    pass
+            await server.start()
+            while not pool.stats().workers:
+                await asyncio.sleep(0)
+            assert (await recognise(pool)).words
+
+        play(scenario)
+
+    def test_a_server_that_is_away_at_the_start_may_come_later(self) -> None:
+        async def scenario() -> None:
+            server = BackendServer(good)
+            await server.start()
+            await server.stop()
+            pool = await RemotePool.start(Backend("remote", server.url))
+            assert pool.stats().workers == 0
+            await server.start()
+            while not pool.stats().workers:
+                await asyncio.sleep(0.001)
+            await pool.close()
+            await server.stop()
+
+        asyncio.run(scenario())
+
+    def test_no_sound_no_text_and_no_secret_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            await recognise(pool, DecodeOptions(prompt="a private name"))
+            await server.stop()
+            with pytest.raises(SttError):
+                await recognise(pool)
+
+        play(scenario, authorization="Bearer secret")
+        ours = [record.getMessage() for record in caplog.records if record.name.startswith("whisperapi")]
+        assert ours == ["the backend remote cannot be reached"]
+        assert not any("private" in record.getMessage() or "secret" in record.getMessage() for record in caplog.records)
+
+    def test_languages_it_is_not_said_to_know_are_refused(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            with pytest.raises(UnsupportedModel):
+                await recognise(pool, DecodeOptions(language="fr"))
+            with pytest.raises(UnsupportedModel):
+                await recognise(pool, DecodeOptions(language="en", translate=True))
+            assert not server.asked
+
+        play(scenario, languages=("en", "de"))
+
+
+class TestWhatIsTriedAgain:
+    @pytest.mark.parametrize(
+        "first",
+        [
+            Reply(500),
+            Reply(502),
+            Reply(503),
+            Reply(429),
+            Reply(429, headers={"Retry-After": "0"}),
+            Reply(200, b"{", promised=9),
+        ],
+    )
+    def test_what_may_pass_is_asked_for_again(self, first: Reply) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            heard = await recognise(pool)
+            assert [word.text for word in heard.words] == ["Hello", "world."]
+            assert len(server.asked) == 2
+
+        play(scenario, replies(first))
+
+    def test_a_recording_is_given_up_after_three_attempts(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            with pytest.raises(BackendFailed):
+                await recognise(pool)
+            assert len(server.asked) == 3
+
+        play(scenario, lambda _: Reply(500))
+
+    def test_a_final_of_live_speech_outlives_a_restart(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            async with pool.admit(live=True) as session:
+                await server.stop()
+                final = asyncio.ensure_future(session.transcribe(PCM, DecodeOptions(), JobClass.FINAL))
+                while pool.stats().workers:
+                    await asyncio.sleep(0)
+                await server.start()
+                assert [word.text for word in (await final).words] == ["Hello", "world."]
+
+        play(scenario)
+
+    def test_a_final_is_lost_in_the_end_and_the_session_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(remote, "LIVE_PATIENCE_S", 0.1)
+
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            async with pool.admit(live=True) as session:
+                await server.stop()
+                with pytest.raises(Unavailable):
+                    await session.transcribe(PCM, DecodeOptions(), JobClass.FINAL)
+                await server.start()
+                assert (await session.transcribe(PCM, DecodeOptions(), JobClass.FINAL)).words
+
+        play(scenario)
+
+    def test_an_interim_is_never_tried_again(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            with pytest.raises(Aborted):
+                await recognise(pool, job_class=JobClass.INTERIM)
+            assert len(server.asked) == 1
+
+        play(scenario, lambda _: Reply(500))
+
+    def test_text_that_echoes_its_prompt_is_asked_for_without_it(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            heard = await recognise(pool, DecodeOptions(prompt="Anna Berta Clara Dora"))
+            assert [word.text for word in heard.words] == ["Hello", "world."]
+            assert ["prompt" in asked.fields for asked in server.asked] == [True, False]
+            assert heard.retries == 1
+
+        play(scenario, replies(transcript("Anna Berta Clara")))
+
+    def test_a_loop_is_cut(self) -> None:
+        async def scenario(pool: RemotePool, _: BackendServer) -> None:
+            heard = await recognise(pool)
+            assert [word.text for word in heard.words] == ["thank", "you"]
+
+        play(scenario, lambda _: transcript(" ".join(["thank you"] * 40)))
+
+
+class TestOrder:
+    def test_no_more_requests_are_under_way_than_allowed(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            async with pool.admit() as session:
+                await asyncio.gather(*(session.transcribe(PCM, DecodeOptions(), JobClass.LONG_RECORDING) for _ in range(8)))
+            assert len(server.asked) == 8
+            assert server.at_once == 2
+
+        async def slowly(asked: Asked) -> Json | Reply:
+            await asyncio.sleep(0.02)
+            return good(asked)
+
+        play(scenario, slowly, parallel=2)
+
+    def test_a_final_breaks_an_interim_off(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            async with pool.admit(live=True) as session:
+                interim = asyncio.ensure_future(session.transcribe(PCM, DecodeOptions(), JobClass.INTERIM))
+                while not server.asked:
+                    await asyncio.sleep(0)
+                assert (await session.transcribe(PCM, DecodeOptions(), JobClass.FINAL)).words
+                with pytest.raises(Aborted):
+                    await interim
+            assert server.gone == 1
+            assert pool.stats().shed == 1
+
+        def hold_the_first(asked: Asked) -> Answer:
+            held.append(asked)
+            return asyncio.sleep(3600) if len(held) == 1 else good(asked)  # type: ignore[return-value]
+
+        held: list[Asked] = []
+        play(scenario, hold_the_first, parallel=1)
+
+    def test_interims_leave_half_of_the_places_free(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            async with pool.admit(live=True) as session:
+                interims = [ask(session, JobClass.INTERIM) for _ in range(6)]
+                while len(server.asked) < 2:
+                    await asyncio.sleep(0)
+                final = ask(session, JobClass.FINAL)
+                while len(server.asked) < 3:
+                    await asyncio.sleep(0)
+                assert pool.stats().waiting == 4
+                assert pool.stats().shed == 0
+                for task in (*interims, final):
+                    task.cancel()
+                await asyncio.gather(*interims, final, return_exceptions=True)
+            assert pool.stats().busy == 0
+
+        def ask(session: EngineSession, job_class: JobClass) -> asyncio.Task[Hypothesis]:
+            return asyncio.ensure_future(session.transcribe(PCM, DecodeOptions(), job_class))
+
+        play(scenario, lambda _: asyncio.sleep(3600), parallel=4)  # type: ignore[arg-type]
+
+    def test_a_client_that_leaves_ends_its_request(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            async with pool.admit() as session:
+                task = asyncio.ensure_future(session.transcribe(PCM, DecodeOptions(), JobClass.FINAL))
+                while not server.asked:
+                    await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            while not server.gone:
+                await asyncio.sleep(0)
+            assert pool.stats().busy == 0
+
+        play(scenario, lambda _: asyncio.sleep(3600))  # type: ignore[arg-type]
+
+
+class TestLanguages:
+    def test_the_language_told_by_name_comes_first(self) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            async with pool.admit() as session:
+                guesses = await session.detect_language(PCM, ("en", "de", "fr"), JobClass.FINAL)
+            assert [guess.language for guess in guesses] == ["de", "en", "fr"]
+            assert sum(guess.probability for guess in guesses) == pytest.approx(1.0)
+            assert "language" not in server.asked[0].fields
+
+        play(scenario, lambda _: transcript(language="german"))
+
+    def test_a_server_that_tells_no_language_cannot_detect(self) -> None:
+        async def scenario(pool: RemotePool, _: BackendServer) -> None:
+            async with pool.admit() as session:
+                with pytest.raises(UnsupportedModel):
+                    await session.detect_language(PCM, (), JobClass.FINAL)
+
+        play(scenario, lambda _: {"text": "Hallo."})
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
