@@ -14,6 +14,8 @@ from typing import Any
 
 import soundfile
 
+from tests.support.tcp_server import start_tcp_server
+
 Json = dict[str, Any]
 
 
@@ -90,7 +92,7 @@ class BackendServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await start_tcp_server(self._serve, port=self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

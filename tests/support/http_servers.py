@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.support.tcp_server import start_tcp_server
+
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -50,7 +52,7 @@ class RawServer:
 async def raw_server(answers: dict[str, bytes | Answer], host: str = "127.0.0.1") -> AsyncIterator[RawServer]:
     """Serve ``answers`` on a free port of ``host`` until the block ends."""
     script = RawServer(answers)
-    server = await asyncio.start_server(script.serve, host, 0)
+    server = await start_tcp_server(script.serve, host)
     script.port = server.sockets[0].getsockname()[1]
     try:
         yield script

@@ -16,6 +16,7 @@ from app.domain.errors import PayloadTooLarge, RemoteContentError
 from app.outbound import HttpFetcher
 from app.outbound_addresses import IpAddress
 from tests.support.http_servers import Answer, RawServer, raw_server, redirect, response
+from tests.support.tcp_server import start_tcp_server
 
 AUDIO = bytes(range(256)) * 1000
 ANYTHING = 10_000_000
@@ -379,7 +380,7 @@ def test_tls_is_spoken_to_the_name_and_not_to_the_address() -> None:
             hello.set_result(await reader.read(4096))
             writer.close()
 
-        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        server = await start_tcp_server(listen)
         async with server:
             url = f"https://media.example:{server.sockets[0].getsockname()[1]}/audio"
             with pytest.raises(RemoteContentError):

@@ -20,6 +20,7 @@ from tests.support.live_server import (
     say,
     transcribe,
 )
+from tests.support.tcp_server import start_tcp_server
 
 PIECE = bytes(3_200)
 
@@ -235,7 +236,7 @@ def test_a_server_of_another_kind_is_named_so() -> None:
             await writer.drain()
             writer.close()
 
-        async with await asyncio.start_server(greet, "127.0.0.1", 0) as mail:
+        async with await start_tcp_server(greet) as mail:
             port = mail.sockets[0].getsockname()[1]
             await held(LiveServer(url=f"ws://127.0.0.1:{port}/v1/listen"), Pieces(1))
 
