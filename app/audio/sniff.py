@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
+from itertools import chain
 
 SNIFF_BYTES = 65_536
 """Bytes a caller should offer: an MPEG stream cut out of a broadcast may need this much to find its first whole frame."""
 
 _FrameParser = Callable[[bytes], tuple[int, int]]
+_SYNC = re.compile(rb"\xff|\x0b\x77")
 
 
 class Container(str, Enum):
@@ -110,16 +113,11 @@ def _sniff_boxes(head: bytes) -> Container | None:
 def _sniff_frames(head: bytes, *, search: bool) -> Container | None:
     if all(_is_ts_packet(head[at : at + 4]) for at in (0, 188, 376)):
         return Container.MPEG_TS
-    start = 0
-    while True:
+    for start in chain((0,), _syncs(head) if search else ()):
         for container, frame in _FRAMES:
             if _chained(head, start, frame):
                 return container
-        if not search:
-            return None
-        start = _next_sync(head, start + 1)
-        if start < 0:
-            return None
+    return None
 
 
 def _is_ts_packet(header: bytes) -> bool:
@@ -127,9 +125,9 @@ def _is_ts_packet(header: bytes) -> bool:
     return len(header) == 4 and header[0] == 0x47 and not header[1] & 0x80 and header[3] & 0x30 != 0
 
 
-def _next_sync(head: bytes, start: int) -> int:
-    found = [at for at in (head.find(b"\xff", start), head.find(b"\x0b\x77", start)) if at >= 0]
-    return min(found, default=-1)
+def _syncs(head: bytes) -> Iterator[int]:
+    """Every place behind the first byte where a frame may begin, in order. One pass: there may be thousands."""
+    return (found.start() for found in _SYNC.finditer(head, 1))
 
 
 def _chained(head: bytes, at: int, frame: _FrameParser) -> bool:

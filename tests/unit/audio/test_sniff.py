@@ -70,6 +70,13 @@ def test_frames_further_on_are_found_only_when_searched_for() -> None:
     assert sniff(head, search=False) is None
 
 
+def test_frames_behind_thousands_of_marks_that_begin_none_are_found() -> None:
+    # Bytes like these took twelve seconds, in which the program did nothing else: each mark was searched for to the end.
+    marks = b"\xff\xfb" * 24_000
+    assert sniff(marks) is None
+    assert sniff(marks + encode.libav(sweeps(44_100, seconds=0.5), 44_100, "ac3", "ac3")) is Container.AC3
+
+
 @pytest.mark.parametrize(
     "head",
     [
