@@ -46,6 +46,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     _splitter: FrameSplitter | None = None
     _is_held_back = False
     _has_early_data = False
+    _has_heard = False
 
     # ---- messages by calls ----
 
@@ -106,7 +107,21 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
             self.handshake_complete = True  # it was refused in order; uvicorn would log an error of the application
 
+    def send_keepalive_ping(self) -> None:
+        self._has_heard = False
+        super().send_keepalive_ping()
+
+    def keepalive_timeout(self) -> None:
+        """The answer to a ping comes behind all that the client has sent before it. While that is still being read, or held
+        back because the engine cannot keep up, its absence says nothing."""
+        if self._has_heard or self.read_paused:
+            self._has_heard = False
+            self.pong_timer = self.loop.call_later(cast("float", self.ping_timeout), self.keepalive_timeout)
+        else:
+            super().keepalive_timeout()
+
     def data_received(self, data: bytes) -> None:
+        self._has_heard = True
         if self._splitter is None:
             self._has_early_data = self._has_early_data or self.handshake_initiated
             self._give_to_library(data)
@@ -154,6 +169,7 @@ class _Delivery(asyncio.Queue[Any]):
     def put_nowait(self, item: Any) -> None:
         if item["type"] == "websocket.disconnect":
             self._deliver(None)
+            self._deliver = lambda _: None  # whoever took messages knows the connection: neither would go otherwise
             return
         data = item.get("bytes")
         self._deliver(item["text"] if data is None else data)

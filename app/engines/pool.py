@@ -37,6 +37,7 @@ The price is the memory of one more decode's buffers, 30 MB at base dimensions. 
 
 NEWEST_WEIGHT = 0.2  # of the last decode in the moving mean that estimates waiting times
 LONGEST_RETRY_S = 60.0
+_NO_AUDIO = np.zeros(0, np.float32)
 
 
 @dataclass(eq=False, slots=True)
@@ -209,6 +210,9 @@ class ProcessPool:
         finally:
             session.jobs.discard(job)
             self._abandon(job)
+            # Jobs, tickets and errors refer to one another, and the collector of garbage does not see how large audio is:
+            # an hour of speech sent at once took 100 MB.
+            job.pcm, job.ticket = _NO_AUDIO, None
 
     def count_decode(self, decode_s: float) -> None:
         """Account for one finished decode."""

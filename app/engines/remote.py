@@ -47,6 +47,7 @@ PROBE_DOWN_S = 1.0
 
 LONGEST_RETRY_S = 60.0
 _LIVE = (JobClass.FINALIZE, JobClass.FINAL)
+_NO_AUDIO = np.zeros(0, np.float32)
 
 
 @dataclass(eq=False, slots=True)
@@ -216,6 +217,7 @@ class RemotePool:
         finally:
             session.jobs.discard(job)
             self._abandon(job)
+            job.pcm, job.ticket = _NO_AUDIO, None  # a circle of references would keep the audio for long
 
     def _dispatch(self) -> None:
         """Send what may be sent now; interims only as fast as the backend takes them."""

@@ -82,8 +82,10 @@ class Inbox:
                 await self._taken.wait()
 
     def close(self) -> None:
-        """Take no more, neither from the client nor for ``at_once``."""
+        """Take no more, neither from the client nor for ``at_once``, and let go of what waits."""
         self._gone.set()
+        self._items.clear()
+        self._at_once = lambda _: False  # its owner owns this too: such a circle would keep a stream's audio for long
 
     @property
     def is_empty(self) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -156,6 +158,22 @@ class TestEnginePool:
                 assert (await session.transcribe(pcm, OPTIONS, JobClass.FINAL)).words
 
         run(scenario)
+
+    def test_a_decode_leaves_nothing_for_the_collector_of_garbage(self, run: Run) -> None:
+        async def scenario(pool: EnginePool) -> None:
+            pcm = read_clip("hello-world.wav").copy()
+            gone = weakref.ref(pcm)
+            async with pool.admit() as session:
+                await session.transcribe(pcm, OPTIONS, JobClass.FINAL)
+                del pcm
+                assert gone() is None
+
+        gc.collect()
+        gc.disable()
+        try:
+            run(scenario)
+        finally:
+            gc.enable()
 
     def test_a_session_ends_with_its_permit(self, run: Run) -> None:
         async def scenario(pool: EnginePool) -> None:

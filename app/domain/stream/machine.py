@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -110,21 +110,6 @@ class StreamMachine:
         self._reading_paused = False
         self._kept_alive = False
         self._stalled = False
-        self._actions: Mapping[type[StreamInput], Callable[[Any], None]] = {
-            Audio: self._take_audio,
-            KeepAlive: self._take_keep_alive,
-            Finalize: self._take_finalize,
-            CloseStream: lambda _: self._drain(1000),
-            Shutdown: lambda _: self._drain(1001),
-            Configure: self._take_configure,
-            Unparsable: lambda item: self._outbox.emit(SchemaError(item.text)),
-            Decoded: lambda item: self._take_result(item),
-            DecodeFailed: lambda item: self._take_result(item),
-            Tick: self._take_tick,
-            ReadingPaused: self._take_reading,
-            ReadingResumed: self._take_reading,
-            Abort: lambda item: self._close(item.code, item.reason),
-        }
 
     # ---- for the shell ----
 
@@ -138,7 +123,7 @@ class StreamMachine:
             raise InvalidRequest(f"A stream cannot take a {type(item).__name__}.")
         self._outbox.now = max(now, self._outbox.now)
         if reactions[self.state] is Reaction.TAKE:
-            self._actions[type(item)](item)
+            self._ACTIONS[type(item)](self, item)
         if self.state is State.DRAINING and not any(channel.finals for channel in self._channels):
             channels = self._options.channels if self.received_samples else 0
             self._outbox.emit(Metadata(self.received_samples, channels))
@@ -272,3 +257,32 @@ class StreamMachine:
         self.state = State.CLOSED
         self._outbox.cancel_all()
         self._outbox.emit(Closed(code, reason))
+
+    def _take_close(self, _: CloseStream) -> None:
+        self._drain(1000)
+
+    def _take_shutdown(self, _: Shutdown) -> None:
+        self._drain(1001)
+
+    def _take_unparsable(self, item: Unparsable) -> None:
+        self._outbox.emit(SchemaError(item.text))
+
+    def _take_abort(self, item: Abort) -> None:
+        self._close(item.code, item.reason)
+
+    # Not of the instance: a machine that refers to itself would keep its audio until the collector of garbage comes by.
+    _ACTIONS: ClassVar[Mapping[type[StreamInput], Callable[[StreamMachine, Any], None]]] = {
+        Audio: _take_audio,
+        KeepAlive: _take_keep_alive,
+        Finalize: _take_finalize,
+        CloseStream: _take_close,
+        Shutdown: _take_shutdown,
+        Configure: _take_configure,
+        Unparsable: _take_unparsable,
+        Decoded: _take_result,
+        DecodeFailed: _take_result,
+        Tick: _take_tick,
+        ReadingPaused: _take_reading,
+        ReadingResumed: _take_reading,
+        Abort: _take_abort,
+    }

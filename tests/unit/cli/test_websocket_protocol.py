@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -69,9 +70,16 @@ def connected(*, closes: bool, lasts_s: float = 0.0) -> Transport:
     return serving(application)
 
 
-def serving(application: Any) -> Transport:
+def serving(application: Any, ping_interval_s: float | None = None) -> Transport:
     """A connection whose handshake has come."""
-    config = uvicorn.Config(application, ws=WebSocketProtocol, lifespan="off", log_config=None, ws_ping_interval=None)
+    config = uvicorn.Config(
+        application,
+        ws=WebSocketProtocol,
+        lifespan="off",
+        log_config=None,
+        ws_ping_interval=ping_interval_s,
+        ws_ping_timeout=20,
+    )
     config.load()
     transport = Transport()
     transport.protocol = WebSocketProtocol(config, ServerState(), {}, asyncio.get_running_loop())
@@ -202,3 +210,56 @@ class TestMessagesByCalls:
             await asyncio.sleep(100)
 
         run_virtually(main)
+
+
+class TestPings:
+    """A client that does not answer them is gone, unless its answer may still be on the way."""
+
+    @staticmethod
+    def ends_after(happening: Callable[[Transport], Awaitable[None]]) -> float:
+        """Seconds from the handshake to the end of a connection whose client answers no ping."""
+
+        async def main() -> float:
+            loop = asyncio.get_running_loop()
+            ended = asyncio.Event()
+
+            async def application(scope: Any, receive: Any, send: Any) -> None:
+                await receive()
+                await send({"type": "websocket.accept"})
+                scope["extensions"][DIRECT_MESSAGES]["connection"].deliver_to(lambda _: None)
+                await ended.wait()
+
+            transport = serving(application, ping_interval_s=20)
+            began = loop.time()
+            await settle()
+            await happening(transport)
+            while not transport.is_closing():
+                await asyncio.sleep(1)
+            transport.protocol.connection_lost(None)
+            ended.set()
+            await settle()
+            return round(loop.time() - began)
+
+        return run_virtually(main)
+
+    def test_one_that_is_silent_is_given_up_at_the_first(self) -> None:
+        async def nothing(_: Transport) -> None: ...
+
+        assert self.ends_after(nothing) == pytest.approx(40, abs=2)
+
+    def test_one_that_goes_on_sending_is_not(self) -> None:
+        async def send(transport: Transport) -> None:
+            for _ in range(100):
+                await asyncio.sleep(1)
+                transport.protocol.data_received(SOUND)
+
+        assert self.ends_after(send) >= 120
+
+    def test_one_whose_messages_are_left_unread_is_not(self) -> None:
+        async def hold(transport: Transport) -> None:
+            transport.protocol.hold_back(True)
+            await asyncio.sleep(200)
+            assert not transport.is_closing()
+            transport.protocol.hold_back(False)
+
+        assert self.ends_after(hold) <= 241

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -237,3 +239,29 @@ def test_a_detector_that_fails_ends_the_stream_with_1011() -> None:
         assert link.closed == (1011, "internal error")
 
     run_virtually(main)
+
+
+@pytest.mark.parametrize("ending", [CloseStream(), None])
+def test_a_stream_that_has_ended_leaves_nothing_for_the_collector_of_garbage(ending: Control | None) -> None:
+    async def main() -> None:
+        link = PushLink()
+        pool = ScriptedPool(ScriptedEngine(say(SPEECH)))
+        async with pool.admit(live=True) as session:
+            stream = stream_of(link, pool, session)
+            running = asyncio.ensure_future(stream.run())
+            await settle()
+            for message in messages(1.5):  # in the middle of speech
+                link.put(message)
+            link.put(ending)
+            await running
+            gone = weakref.ref(stream)
+            del stream, running
+            await settle()
+            assert gone() is None
+
+    gc.collect()
+    gc.disable()
+    try:
+        run_virtually(main)
+    finally:
+        gc.enable()
