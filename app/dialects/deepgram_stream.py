@@ -188,11 +188,13 @@ class StreamRenderer:
         channel: Json = {"alternatives": [alternative]}
         if self._text.search:
             channel["search"] = render_search(self._formatter.search(words, language))
+        start_s = seconds(event.start_s)
         message: Json = {
             "type": "Results",
             "channel_index": [event.channel_index, event.channels],
-            "duration": seconds(event.duration_s),
-            "start": seconds(event.start_s),
+            # up to where the next one starts, to the millisecond: two lengths, each rounded, may leave one between them
+            "duration": seconds(seconds(event.start_s + event.duration_s) - start_s),
+            "start": start_s,
             "is_final": event.is_final,
             "speech_final": event.speech_final,
             "channel": channel,

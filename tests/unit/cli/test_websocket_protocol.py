@@ -221,13 +221,13 @@ class TestPings:
 
         async def main() -> float:
             loop = asyncio.get_running_loop()
-            ended = asyncio.Event()
+            left = asyncio.Event()
 
             async def application(scope: Any, receive: Any, send: Any) -> None:
                 await receive()
                 await send({"type": "websocket.accept"})
                 scope["extensions"][DIRECT_MESSAGES]["connection"].deliver_to(lambda _: None)
-                await ended.wait()
+                await left.wait()
 
             transport = serving(application, ping_interval_s=20)
             began = loop.time()
@@ -236,7 +236,7 @@ class TestPings:
             while not transport.is_closing():
                 await asyncio.sleep(1)
             transport.protocol.connection_lost(None)
-            ended.set()
+            left.set()
             await settle()
             return round(loop.time() - began)
 

@@ -154,6 +154,16 @@ class TestResults:
             '"from_finalize":false}'
         )
 
+    def test_tile_the_time_to_the_millisecond_wherever_they_are_cut(self) -> None:
+        start_samples, said_until_s = 0, 0.0
+        for length in (8371, 11749, 17369, 951, 15258):
+            event = Results(0, 1, start_samples, length, (), is_final=True)
+            message = rendered(event)
+            assert message["start"] == said_until_s
+            start_samples += length
+            said_until_s = round(message["start"] + message["duration"], 3)
+            assert said_until_s == pytest.approx(start_samples / 16_000, abs=0.000_501)
+
     def test_without_words_are_empty_but_complete(self) -> None:
         message = rendered(Results(1, 2, 16_000, 8_000, (), is_final=False))
         assert message["channel"]["alternatives"] == [{"transcript": "", "confidence": 0.0, "words": []}]
