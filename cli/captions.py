@@ -19,6 +19,9 @@ from cli.live_screen import Display, channel_of
 
 DEFAULTS = CueLimits()
 
+_MOST_CHANNELS = 1024
+"""What calls itself a message of more channels is not one: no server has a fraction of these."""
+
 _RENDERERS: dict[str, Callable[[Transcript, CueLimits], str]] = {".srt": render_srt, ".vtt": render_vtt}
 
 
@@ -52,7 +55,7 @@ class CaptionWriter:
         self._path = path
         self._language = _code(language) or "en"
         self._limits = limits
-        self._words: dict[int, list[Word]] = {}
+        self._words: list[list[Word]] = []  # of each channel, silent ones too: captions number them
 
     def __enter__(self) -> None:
         self._shown.__enter__()
@@ -67,8 +70,10 @@ class CaptionWriter:
 
     def take(self, message: Message) -> None:
         if message.get("type") == "Results" and message.get("is_final"):
-            channel, _ = channel_of(message)
-            self._words.setdefault(channel, []).extend(_words(message))
+            index, count = channel_of(message)
+            if 0 <= index < count <= _MOST_CHANNELS:
+                self._words += ([] for _ in range(len(self._words), count))
+                self._words[index] += _words(message)
         self._shown.take(message)
 
     def show_level(self, level_db: float) -> None:
@@ -76,13 +81,13 @@ class CaptionWriter:
 
     def _transcript(self) -> Transcript:
         """All finals, as one recording: the renderers read its words and languages."""
-        channels = tuple(
-            Channel((Segment("", words[0].start_s, words[-1].end_s, tuple(words), (), 0.0),), self._language)
-            for _, words in sorted(self._words.items())
-            if words
-        )
-        ends = [channel.words[-1].end_s for channel in channels]
+        channels = tuple(Channel((_segment(words),) if words else (), self._language) for words in self._words)
+        ends = [words[-1].end_s for words in self._words if words]
         return Transcript(channels, max(ends, default=0.0) + MIN_CUE_S, ModelInfo("", "", ""))
+
+
+def _segment(words: list[Word]) -> Segment:
+    return Segment("", words[0].start_s, words[-1].end_s, tuple(words), (), 0.0)
 
 
 def _words(message: Message) -> list[Word]:

@@ -12,15 +12,15 @@ from app.domain.transcript import Transcript, Word
 def render_srt(transcript: Transcript, limits: CueLimits | None = None) -> str:
     """SubRip. Empty for a recording without speech.
 
-    Where voices were told apart, ``[speaker 0]`` stands above the text whenever another one speaks.
+    Where voices were told apart, ``[speaker 0]`` stands above the text whenever another one speaks; with several channels,
+    which count their own speakers, ``[channel 1 speaker 0]``.
     """
     blocks: list[str] = []
-    voice: tuple[int, int | None] = (0, None)
+    before = ""
     for number, (channel_index, cue) in enumerate(_all_cues(transcript, limits), start=1):
-        label = ""
-        if cue.speaker is not None and voice != (channel_index, cue.speaker):
-            label = f"[speaker {cue.speaker}]\n"
-        voice = (channel_index, cue.speaker)
+        voice = _voice(cue, channel_index, len(transcript.channels))
+        label = f"[{voice.lower()}]\n" if voice and voice != before else ""
+        before = voice
         times = f"{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}"
         # SubRip has no way to escape; readers take a line with this arrow for times
         blocks.append(f"{number}\n{times}\n{label}{cue.text.replace('-->', chr(0x2192))}\n")
@@ -28,11 +28,16 @@ def render_srt(transcript: Transcript, limits: CueLimits | None = None) -> str:
 
 
 def render_vtt(transcript: Transcript, limits: CueLimits | None = None) -> str:
-    """WebVTT. Only the header for a recording without speech. Voices told apart are ``<v Speaker 0>``."""
-    blocks = [
-        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{_voice(cue)}{_escape(cue.text)}\n"
-        for _, cue in _all_cues(transcript, limits)
-    ]
+    """WebVTT. Only the header for a recording without speech.
+
+    Voices told apart are ``<v Speaker 0>``, with several channels ``<v Channel 1 Speaker 0>``: a span over the whole cue,
+    which needs no end tag.
+    """
+    blocks: list[str] = []
+    for channel_index, cue in _all_cues(transcript, limits):
+        voice = _voice(cue, channel_index, len(transcript.channels))
+        span = f"<v {voice}>" if voice else ""
+        blocks.append(f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{span}{_escape(cue.text)}\n")
     return "\n".join(["WEBVTT\n", *blocks])
 
 
@@ -53,9 +58,11 @@ def _all_cues(transcript: Transcript, limits: CueLimits | None) -> list[tuple[in
     return sorted(cues, key=lambda item: (item[1].start_ms, item[1].end_ms))
 
 
-def _voice(cue: Cue) -> str:
-    """A voice span over the whole cue, which needs no end tag."""
-    return "" if cue.speaker is None else f"<v Speaker {cue.speaker}>"
+def _voice(cue: Cue, channel_index: int, channels: int) -> str:
+    """Who speaks; empty where nobody was told apart. Speakers are counted in their channel: two may have the same number."""
+    if cue.speaker is None:
+        return ""
+    return f"Speaker {cue.speaker}" if channels == 1 else f"Channel {channel_index} Speaker {cue.speaker}"
 
 
 def _join(words: Iterable[Word], language: str) -> str:

@@ -38,9 +38,9 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def final(*words: dict[str, Any], channel: int = 0, is_final: bool = True) -> dict[str, Any]:
+def final(*words: dict[str, Any], channel: tuple[int, int] = (0, 1), is_final: bool = True) -> dict[str, Any]:
     message = results(" ".join(word["word"] for word in words), final=is_final)
-    message["channel_index"] = [channel, 2]
+    message["channel_index"] = list(channel)
     message["channel"]["alternatives"][0]["words"] = list(words)
     return message
 
@@ -117,3 +117,18 @@ def test_words_of_a_language_without_spaces_are_joined(tmp_path: Path, capsys: p
         writer.take({"type": "Results", "is_final": True, "channel": {"alternatives": [{}]}})
     assert "你好" in (tmp_path / "a.vtt").read_text(encoding="utf-8")
     assert "Results" in capsys.readouterr().out
+
+
+async def two_channels(connection: ServerConnection, server: LiveServer) -> None:
+    await hear_all(connection, server)
+    await say(connection, final(channel=(0, 2)))
+    await say(connection, final(word("Yes.", 0.0, speaker=0), channel=(1, 2)))
+    await say(connection, final(word("Lost.", 1.0, speaker=0), channel=(2, 2)))
+    await say(connection, METADATA)
+
+
+def test_speakers_of_several_channels_are_named_with_their_channel(recording: Path, tmp_path: Path) -> None:
+    with running(two_channels) as server:
+        run(recording, "--url", server.url, "--speed", "0", "--captions", tmp_path / "out.vtt")
+    voices = [line for line in (tmp_path / "out.vtt").read_text(encoding="utf-8").splitlines() if line.startswith("<")]
+    assert voices == ["<v Channel 1 Speaker 0>yes"]

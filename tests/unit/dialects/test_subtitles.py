@@ -71,7 +71,15 @@ def test_speakers_are_named_in_srt_when_they_change() -> None:
 
 def test_the_same_number_in_another_channel_is_another_speaker() -> None:
     one, two = (replace(voices(("Yes.", 0)).channels[0]) for _ in range(2))
-    assert render_srt(Transcript((one, two), 5.0, MODEL)).count("[speaker 0]") == 2
+    both = Transcript((one, two), 5.0, MODEL)
+    assert [line for line in render_srt(both).splitlines() if line.startswith("[")] == [
+        "[channel 0 speaker 0]",
+        "[channel 1 speaker 0]",
+    ]
+    assert [line for line in render_vtt(both).splitlines() if line.startswith("<")] == [
+        "<v Channel 0 Speaker 0>Yes.",
+        "<v Channel 1 Speaker 0>Yes.",
+    ]
 
 
 def test_an_arrow_that_was_said_is_not_taken_for_times() -> None:
