@@ -78,7 +78,7 @@ class HttpDeliverer:
         """One attempt over ``transport``, which may keep its connections. Raises ``DeliveryFailed``."""
         try:
             with anyio.fail_after(self.total_timeout_s):
-                status = await self._send(transport, callback, body, headers)
+                response = await self._send(transport, callback, body, headers)
         except TimeoutError:
             raise DeliveryFailed("no answer in time") from None
         except httpx.TimeoutException:
@@ -87,12 +87,14 @@ class HttpDeliverer:
             raise DeliveryFailed("connection failed") from None
         except (InvalidRequest, RemoteContentError):
             raise DeliveryFailed("address not allowed or not found") from None
-        if not 200 <= status < 300:
-            raise DeliveryFailed(f"answered with status {status}")
+        await _drain(response)
+        if not 200 <= response.status_code < 300:
+            raise DeliveryFailed(f"answered with status {response.status_code}")
 
     async def _send(
         self, transport: httpx.AsyncHTTPTransport, callback: Callback, body: bytes, headers: Mapping[str, str]
-    ) -> int:
+    ) -> httpx.Response:
+        """The head of the answer. Whoever gets it closes it."""
         url = parse_callback(callback.url)
         addresses = await self.addresses(url)
         authorization = basic_authorization(url)
@@ -100,22 +102,24 @@ class HttpDeliverer:
         # only connecting has a limit of its own; the others are far below the limit on the whole or useless
         timeout = httpx.Timeout(self.total_timeout_s, connect=self.connect_timeout_s).as_dict()
         request = httpx.Request(callback.method, url, headers=given, content=body, extensions={"timeout": timeout})
-        response = await send_pinned(transport, request, addresses)
-        await _drain(response)
-        return response.status_code
+        return await send_pinned(transport, request, addresses)
 
 
 _DRAINED_BYTES = 65_536
 """What is read of an answer, so that its connection can be used again; of a longer one the connection is closed."""
 
+_DRAINING_S = 1.0
+"""Seconds that this may take. The status has come by then: what is slow after it is no failed delivery."""
+
 
 async def _drain(response: httpx.Response) -> None:
     seen = 0
     try:
-        async for piece in response.aiter_raw():
-            seen += len(piece)
-            if seen > _DRAINED_BYTES:
-                break
+        with anyio.move_on_after(_DRAINING_S):
+            async for piece in response.aiter_raw():
+                seen += len(piece)
+                if seen > _DRAINED_BYTES:
+                    break
     except httpx.HTTPError:
         pass  # the status was read, and it says what became of the delivery
     finally:

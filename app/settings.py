@@ -168,7 +168,8 @@ class Settings(BaseSettings):
     """Recordings with a callback that may be waiting, running or undelivered at a time. More are told 429."""
 
     max_job_bytes: int = Field(default=20_000_000_000, ge=1)
-    """Bytes of audio that these may hold in ``data_dir``. More are told 429."""
+    """Bytes of audio that these may hold in ``data_dir``. More are told 429; failed ones, which hold theirs for another try,
+    are forgotten first."""
 
     job_attempts: int = Field(default=3, ge=1)
     """Times the transcription of one such recording is begun: one that brings the server down each time is given up."""

@@ -55,9 +55,10 @@ class Job:
     """One accepted recording. Times are aware UTC.
 
     ``request`` is what was asked, in the dialect's own form; ``audio_url`` names the audio where none was uploaded, else it
-    is empty. ``attempts`` counts the times its recognition was begun, ``deliveries`` the failed deliveries. ``problem`` says
-    what went wrong last, in words that hold nothing of the client's. ``outcome`` is there from the end of recognition to the
-    delivery. Of a finished job ``callback.url`` keeps scheme and host only, unless it may be tried again.
+    is empty; ``audio_bytes`` are those of an upload that is still held. ``attempts`` counts the times its recognition was
+    begun, ``deliveries`` the failed deliveries. ``problem`` says what went wrong last, in words that hold nothing of the
+    client's. ``outcome`` is there from the end of recognition to the delivery. Of a finished job ``callback.url`` keeps
+    scheme and host only, unless it may be tried again.
     """
 
     job_id: str
@@ -119,7 +120,8 @@ class JobStore(Protocol):
         ...
 
     def conclude(self, worker: str, job_id: str, outcome: Outcome, now: datetime) -> bool:
-        """Store what recognition gave; its delivery is due at once, for whoever claims it."""
+        """Store what recognition gave; its delivery is due at once, for whoever claims it. With a transcript, the audio
+        counts no longer."""
         ...
 
     def postpone(self, worker: str, job_id: str, due: datetime, problem: str) -> bool:
@@ -127,7 +129,8 @@ class JobStore(Protocol):
         ...
 
     def finish(self, worker: str, job_id: str, now: datetime, problem: str = "") -> bool:
-        """Delivering -> done, or failed with a ``problem``. A done job forgets what was asked, said and answered."""
+        """Delivering -> done, or failed with a ``problem``. A done job forgets what was asked, said and answered; an
+        ``UNDELIVERABLE`` one has one failed delivery more."""
         ...
 
     def cancel(self, job_id: str, now: datetime) -> bool:
@@ -156,6 +159,11 @@ class JobStore(Protocol):
 
     def purge(self, before: datetime) -> Sequence[str]:
         """Forget the jobs that were finished before then; returns their ids."""
+        ...
+
+    def forget_failed(self, most_bytes: int) -> Sequence[str]:
+        """Forget failed jobs that hold audio, the longest finished first, until all jobs together hold ``most_bytes`` or
+        none of them is left; returns their ids."""
         ...
 
     def close(self) -> None:

@@ -174,7 +174,7 @@ class JobRunner:
                     self._store.release(self._worker, job.job_id, self._clock())
             raise
         kept = await self._settle(lambda: self._store.conclude(self._worker, job.job_id, outcome, self._clock()))
-        if kept and not outcome.problem:
+        if kept and (job.audio_url or not outcome.problem):  # what was fetched can be fetched again
             await self._remove_audio(job.job_id)
 
     async def _outcome(self, job: Job, edge: JobEdge) -> Outcome:

@@ -75,7 +75,8 @@ class Jobs:
     def accept(self, asked: JobRequest, *, audio_bytes: int = 0, audio_url: str = "") -> None:
         """Keep the job, whose audio has been received or is named by ``audio_url``. Afterwards it may be promised.
 
-        Raises ``Overloaded`` when there is no room; the audio is gone then.
+        Failed jobs, whose audio is only kept for another try, are forgotten where this one needs their room. Raises
+        ``Overloaded`` when there is none even so; the audio is gone then.
         """
         job = Job(
             job_id=asked.job_id,
@@ -98,6 +99,10 @@ class Jobs:
                 self._remove_audio(job.job_id)
         if not is_kept:
             raise Overloaded(retry_after_s=RETRY_AFTER_S)
+        with suppress(Unavailable):  # the job is kept; the next one makes the room
+            for forgotten in self.store.forget_failed(self._limits.max_bytes):
+                _log.warning("a failed job was forgotten for the room of its audio", job=forgotten)
+                self._remove_audio(forgotten)
 
     def list(self) -> Sequence[Job]:
         """Every job, oldest first."""

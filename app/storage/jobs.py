@@ -80,6 +80,7 @@ class SqlJobStore:
 
     def conclude(self, worker: str, job_id: str, outcome: Outcome, now: datetime) -> bool:
         concluded = {"state": JobState.DELIVERING.value, "due": now, "deliveries": 0} | _outcome_columns(outcome)
+        concluded |= {} if outcome.problem else {"audio_bytes": 0}
         return self._change(_held(worker, job_id, JobState.RUNNING).values(concluded | _FREE))
 
     def postpone(self, worker: str, job_id: str, due: datetime, problem: str) -> bool:
@@ -95,7 +96,9 @@ class SqlJobStore:
                 return False
             if state is JobState.DONE:
                 finished |= {"callback_url": _origin(row.callback_url)} | _FORGOTTEN | _NO_OUTCOME
-            elif problem != UNDELIVERABLE:
+            elif problem == UNDELIVERABLE:
+                finished["deliveries"] = JobRow.deliveries + 1
+            else:
                 finished |= _NO_OUTCOME
             held = _held(worker, job_id, JobState.DELIVERING)
             is_mine = connection.execute(held.values(finished)).rowcount > 0
@@ -152,6 +155,24 @@ class SqlJobStore:
         empty_log(self._engine)
         return old
 
+    def forget_failed(self, most_bytes: int) -> Sequence[str]:
+        with self._reading() as connection:  # nearly always there is room, and no need for the lock
+            if _held_bytes(connection) <= most_bytes:
+                return []
+        failed = and_(JobRow.state == JobState.FAILED.value, JobRow.audio_bytes > 0)
+        gone: list[str] = []
+        with self._writing() as connection:
+            held = _held_bytes(connection)
+            oldest = select(JobRow.job_id, JobRow.audio_bytes).where(failed).order_by(JobRow.finished, JobRow.job_id)
+            for row in connection.execute(oldest).all():
+                if held <= most_bytes:
+                    break
+                held -= row.audio_bytes
+                gone.append(row.job_id)
+                connection.execute(delete(JobRow).where(JobRow.job_id == row.job_id))
+        empty_log(self._engine)
+        return gone
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -195,6 +216,10 @@ def _has_room(connection: Connection, limits: JobLimits, audio_bytes: int) -> bo
     unfinished = JobRow.state.in_(_UNFINISHED)
     count, held = connection.execute(select(func.count(), func.sum(JobRow.audio_bytes)).where(unfinished)).one()
     return count < limits.max_jobs and (held or 0) + audio_bytes <= limits.max_bytes
+
+
+def _held_bytes(connection: Connection) -> int:
+    return connection.execute(select(func.sum(JobRow.audio_bytes))).scalar() or 0
 
 
 def _origin(url: str) -> str:

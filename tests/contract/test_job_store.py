@@ -114,6 +114,24 @@ class TestKeeping:
         assert list(store.purge(later(9))) == ["old"]
         assert {job.job_id for job in store.all()} == {"new", "queued"}
 
+    def test_failed_jobs_are_forgotten_from_the_oldest_on_until_there_is_room(self, store: JobStore) -> None:
+        for age, name in enumerate(["newest", "middle", "oldest"]):
+            added(store, make_job(name, state=JobState.FAILED, finished=later(-age)))
+        added(store, make_job("by url", state=JobState.FAILED, finished=later(-9), audio_bytes=0), make_job("queued"))
+        assert list(store.forget_failed(4000)) == []
+        assert list(store.forget_failed(2999)) == ["oldest", "middle"]
+        assert list(store.forget_failed(0)) == ["newest"]
+        assert {job.job_id for job in store.all()} == {"by url", "queued"}
+
+    def test_audio_counts_until_it_is_recognised(self, store: JobStore) -> None:
+        concluded(store)
+        assert found(store).audio_bytes == 0
+        assert store.add(make_job("job-2", audio_bytes=1000), JobLimits(100, 1000))
+
+    def test_audio_that_could_not_be_recognised_counts_on(self, store: JobStore) -> None:
+        concluded(store, ERROR)
+        assert found(store).audio_bytes == 1000
+
     def test_works_again_after_closing(self, store: JobStore) -> None:
         added(store, make_job())
         store.close()

@@ -74,8 +74,17 @@ class MemoryJobStore:
         )
 
     def conclude(self, worker: str, job_id: str, outcome: Outcome, now: datetime) -> bool:
-        concluded = {"state": JobState.DELIVERING, "due": now, "deliveries": 0, "outcome": outcome}
-        return self._change(worker, job_id, JobState.RUNNING, lambda _: concluded)
+        def concluded(job: Job) -> dict[str, Any]:
+            held = job.audio_bytes if outcome.problem else 0
+            return {
+                "state": JobState.DELIVERING,
+                "due": now,
+                "deliveries": 0,
+                "outcome": outcome,
+                "audio_bytes": held,
+            }
+
+        return self._change(worker, job_id, JobState.RUNNING, concluded)
 
     def postpone(self, worker: str, job_id: str, due: datetime, problem: str) -> bool:
         return self._change(
@@ -90,7 +99,9 @@ class MemoryJobStore:
             state = JobState.FAILED if problem else JobState.DONE
             forgotten = {} if problem else _forgotten(job)
             kept = job.outcome if problem == UNDELIVERABLE else None
-            return {"state": state, "finished": now, "problem": problem, "outcome": kept, **forgotten}
+            tries = job.deliveries + (problem == UNDELIVERABLE)
+            ended = {"state": state, "finished": now, "problem": problem, "outcome": kept, "deliveries": tries}
+            return {**ended, **forgotten}
 
         return self._change(worker, job_id, JobState.DELIVERING, finished)
 
@@ -139,6 +150,18 @@ class MemoryJobStore:
             for job_id in old:
                 del self._jobs[job_id]
             return old
+
+    def forget_failed(self, most_bytes: int) -> Sequence[str]:
+        with self._lock:
+            self._check()
+            failed = [job for job in self._jobs.values() if job.state is JobState.FAILED and job.audio_bytes]
+            gone = []
+            for job in sorted(failed, key=lambda job: (job.finished or job.created, job.job_id)):
+                if sum(held.audio_bytes for held in self._jobs.values()) <= most_bytes:
+                    break
+                gone.append(job.job_id)
+                del self._jobs[job.job_id]
+            return gone
 
     def close(self) -> None:
         """Nothing is held open."""

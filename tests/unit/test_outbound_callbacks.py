@@ -117,6 +117,17 @@ def test_the_answer_is_read_no_further_than_needed() -> None:
     assert len(delivered(endless).requests) == 1
 
 
+def test_who_has_said_200_is_not_told_again_because_the_rest_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.outbound_callbacks._DRAINING_S", 0.05)
+
+    async def stalls(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nx")
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    assert len(delivered(stalls).requests) == 1
+
+
 def test_the_address_is_checked_at_each_attempt() -> None:
     """A name that was public when the job was accepted may point into the private network by now."""
     names = Names("93.184.216.34", "10.0.0.1")

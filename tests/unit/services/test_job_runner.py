@@ -43,9 +43,10 @@ class Edge:
 
 
 class RecognitionDouble:
-    """Answers with ``TRANSCRIPT``; ``failures`` are raised first, ``before`` is awaited before each answer."""
+    """Answers with ``outcome``; ``failures`` are raised first, ``before`` is awaited before each answer."""
 
     def __init__(self) -> None:
+        self.outcome = TRANSCRIPT
         self.ran: list[str] = []
         self.running = self.most_running = 0
         self.failures: deque[Exception] = deque()
@@ -61,7 +62,7 @@ class RecognitionDouble:
             self.running -= 1
         if self.failures:
             raise self.failures.popleft()
-        return TRANSCRIPT
+        return self.outcome
 
 
 async def _turn() -> None:
@@ -100,8 +101,8 @@ class Stage:
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.store, FolderSpool(self.folder), JobLimits(100, 10**9), lambda: self.now)
 
-    def add(self, job_id: str = "job-1") -> None:
-        job = Job(job_id, "key", NOW, "", Callback("https://example.com/"), "", 5, JobState.QUEUED, self.now)
+    def add(self, job_id: str = "job-1", audio_url: str = "") -> None:
+        job = Job(job_id, "key", NOW, "", Callback("https://example.com/"), audio_url, 5, JobState.QUEUED, self.now)
         assert self.store.add(job, JobLimits(100, 10**9))
         with self.jobs.spool.create(job_id) as file:
             file.write(b"sound")
@@ -247,6 +248,17 @@ class TestOneJob:
         play(stage, scene)
         assert stage.recognition.ran == ["job-1"]
 
+    @pytest.mark.parametrize("url", ["", "https://example.com/a.wav"])
+    def test_that_cannot_be_recognised_keeps_its_audio_only_where_nothing_else_has_it(self, stage: Stage, url: str) -> None:
+        stage.add(audio_url=url)
+        stage.recognition.outcome = Outcome(b"{}", "application/json", "bad_audio")
+
+        async def scene(_: JobRunner) -> None:
+            await stage.until(lambda: stage.state() is JobState.FAILED)
+
+        play(stage, scene)
+        assert stage.has_audio() is (url == "")
+
 
 class TestSeveral:
     def test_no_more_are_recognised_at_a_time_than_allowed(self, stage: Stage) -> None:
@@ -331,6 +343,7 @@ class TestDeliveries:
         play(stage, scene, retries=2, retry_s=0.0)
         assert stage.edge.counted == ["failed", "failed", "given_up"]
         assert stage.jobs.find("job-1").problem == "undeliverable"
+        assert stage.jobs.find("job-1").deliveries == 3
 
 
 class TestCancelling:

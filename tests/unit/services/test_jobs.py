@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import Overloaded, Unavailable
-from app.domain.jobs import Callback, JobLimits, JobState
+from app.domain.jobs import Callback, JobLimits, JobState, Outcome
 from app.services.jobs import JobRequest, Jobs
 from app.storage.spool import FolderSpool
 from tests.support.memory_jobs import MemoryJobStore
@@ -65,6 +65,21 @@ def test_a_store_that_is_away_leaves_no_audio(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         jobs.accept(asked(), audio_bytes=5)
     assert names(tmp_path) == []
+
+
+def test_failed_jobs_give_way_where_the_room_of_their_audio_is_needed(tmp_path: Path) -> None:
+    jobs = make(tmp_path, JobLimits(10, 10))
+    for job_id in ("failed-1", "failed-2"):
+        asyncio.run(receive(jobs, job_id))
+        jobs.accept(asked(job_id), audio_bytes=5)
+        jobs.store.claim_recognition("w", NOW, NOW)
+        jobs.store.conclude("w", job_id, Outcome(b"", "", "bad_audio"), NOW)
+        jobs.store.claim_delivery("w", NOW, NOW)
+        jobs.store.finish("w", job_id, NOW, "bad_audio")
+    asyncio.run(receive(jobs))
+    jobs.accept(asked(), audio_bytes=5)
+    assert names(tmp_path) == ["failed-2", "job-1"]
+    assert [job.job_id for job in jobs.list()] == ["failed-2", "job-1"]
 
 
 def test_no_more_is_received_at_a_time_than_allowed(tmp_path: Path) -> None:
