@@ -166,11 +166,12 @@ def _for_each(entries: list[_Entry], work: Callable[[_Entry], str]) -> None:
 
 
 def _succeeds(entry: _Entry, work: Callable[[_Entry], str]) -> bool:
+    name = entry.name if isinstance(entry, CatalogEntry) else f"{entry.name} ({entry.role})"
     try:
-        name = entry.name if isinstance(entry, CatalogEntry) else f"{entry.name} ({entry.role})"
         typer.echo(f"{name}: {work(entry)}", err=True)
     except HubError as error:
-        typer.echo(f"Error: {error}", err=True)
+        # of several the same may be wrong: each says its name
+        typer.echo(f"Error: {error}" if str(error).startswith(entry.name) else f"Error: {name}: {error}", err=True)
         return False
     return True
 

@@ -152,7 +152,7 @@ class TestPull:
 
         assert (models_dir / "ggml-base.bin").is_file()
         assert not (models_dir / "ggml-tiny.bin").exists()
-        assert "Error: The hub has no ggml-tiny.bin" in result.stderr
+        assert "Error: tiny: The hub has no ggml-tiny.bin" in result.stderr
         assert "selftest: comes with the program" in result.stderr
         assert len(hub.downloads) == 1
 
@@ -163,7 +163,9 @@ class TestPull:
         assert not (models_dir / "ggml-base.bin").exists()
 
     def test_an_unreachable_hub_is_said_so(self) -> None:
-        assert "Error: The model hub cannot be reached" in models("pull", "base", status=1).stderr
+        errors = models("pull", "base", "diarization", status=1).stderr
+        for name in ("base", "diarization (segmentation)", "diarization (embedding)"):
+            assert f"Error: {name}: The model hub cannot be reached" in errors
 
     def test_an_unknown_name_pulls_nothing_and_suggests_a_known_one(self, hub: HubServer) -> None:
         assert "Did you mean large-v3?" in models("pull", "base", "larg-v3", status=1).stderr
