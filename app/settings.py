@@ -174,6 +174,10 @@ class Settings(BaseSettings):
     job_attempts: int = Field(default=3, ge=1)
     """Times the transcription of one such recording is begun: one that brings the server down each time is given up."""
 
+    job_timeout_s: float = Field(default=21_600.0, gt=0)
+    """Seconds the transcription of one such recording may take before an error is delivered. Far more than where somebody
+    waits for the answer: six hours of audio on a small machine, and all others come first."""
+
     job_lease_s: float = Field(default=15.0, ge=1.0)
     """Seconds after which a recording whose server died is taken over, by another one or by the same one started again."""
 

@@ -156,7 +156,7 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
     )
     jobs = build_jobs(settings)
     usage_log, usage = build_usage(settings)
-    recognition = Recognition(jobs, transcriber, fetcher, settings.max_body_bytes)
+    recognition = Recognition(jobs, transcriber, fetcher, settings.max_body_bytes, settings.job_timeout_s)
     return Services(
         accounts=accounts,
         catalog=catalog,

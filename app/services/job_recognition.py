@@ -53,13 +53,15 @@ class JobEdge(Protocol):
 
 
 class Recognition:
-    """Runs jobs as recordings that nobody waits for. ``max_bytes``: of a download by URL."""
+    """Runs jobs as recordings that nobody waits for. ``max_bytes``: of a download by URL; ``timeout_s``: of a recognition,
+    far longer than where a client waits, as all others come first."""
 
-    def __init__(self, jobs: Jobs, transcriber: Transcriber, fetcher: Fetcher, max_bytes: int) -> None:
+    def __init__(self, jobs: Jobs, transcriber: Transcriber, fetcher: Fetcher, max_bytes: int, timeout_s: float) -> None:
         self._jobs = jobs
         self._transcriber = transcriber
         self._fetcher = fetcher
         self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
 
     async def run(self, job: Job, edge: JobEdge) -> Outcome:
         """Recognise the job's audio. What goes wrong for good is an outcome too; ``Overloaded`` and ``Unavailable`` are
@@ -74,7 +76,7 @@ class Recognition:
             async with self._transcriber.admit(edge.options(job)) as admitted:
                 with await self._audio(job) as file:
                     sha256 = await in_thread(_digest, file)
-                    unhurried = replace(admitted, session=_UnhurriedSession(admitted.session))
+                    unhurried = replace(admitted, session=_UnhurriedSession(admitted.session), timeout_s=self._timeout_s)
                     transcript = await unhurried.run(file)
             return edge.answer(job, transcript, sha256)
         except (Overloaded, Unavailable):

@@ -105,7 +105,7 @@ class Transcriber:
             usage.note_request(options, model.info, resolution.language)
         async with self._models.use(model) as pool, pool.admit() as session:
             warnings = resolution.warnings + _term_warnings(pool, options) + self._speaker_warnings(options)
-            yield RecordingJob(self, model, pool, session, options, decode, warnings)
+            yield RecordingJob(self, model, pool, session, options, decode, warnings, self._timeout_s)
 
     def _speaker_warnings(self, options: TranscribeOptions) -> tuple[RequestWarning, ...]:
         if not options.diarize or self.diarizer is not None:
@@ -132,7 +132,7 @@ class Transcriber:
         opened = self._decoder.open(source, options.audio_format, self._limits, options.part)
         try:
             return await asyncio.wait_for(
-                pipeline.run(opened, multichannel=options.multichannel, on_progress=on_progress), self._timeout_s
+                pipeline.run(opened, multichannel=options.multichannel, on_progress=on_progress), job.timeout_s
             )
         except asyncio.TimeoutError:
             raise DecodeTimeout from None
@@ -142,7 +142,7 @@ class Transcriber:
         opened = self._decoder.open(source, job.options.audio_format, self._limits, job.options.part)
         try:
             return await asyncio.wait_for(
-                detect_spoken_language(opened, self._vad, job.session, job.decode.languages), self._timeout_s
+                detect_spoken_language(opened, self._vad, job.session, job.decode.languages), job.timeout_s
             )
         except asyncio.TimeoutError:
             raise DecodeTimeout from None
@@ -152,7 +152,8 @@ class Transcriber:
 class RecordingJob:
     """An admitted request: the model that will do the work, and the right to use it while the context is open.
 
-    ``decode`` is what each of its decodes is asked; its language is None when it is to be detected first.
+    ``decode`` is what each of its decodes is asked; its language is None when it is to be detected first. ``timeout_s``
+    bounds the recognition.
     """
 
     transcriber: Transcriber
@@ -162,6 +163,7 @@ class RecordingJob:
     options: TranscribeOptions
     decode: DecodeOptions
     warnings: tuple[RequestWarning, ...]
+    timeout_s: float
 
     async def run(
         self, source: BinaryIO, on_progress: Progress | None = None, on_heard: HeardChannel | None = None

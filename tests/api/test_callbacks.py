@@ -123,6 +123,25 @@ class TestAnswer:
             ask(stage, hook.url())
             assert "dg-token" not in hook.next().headers
 
+    def test_may_take_longer_than_where_somebody_waits(self, tmp_path: Path, hook: Receiver) -> None:
+        go_on = asyncio.Event()
+        with staged(
+            tmp_path, ScriptedPool(ScriptedEngine(say(SPEECH)), delay=go_on.wait), request_timeout_s=0.05, **LOCAL
+        ) as stage:
+            ask(stage, hook.url())
+            while stage.app.state.services.jobs.counts().get(JobState.RUNNING) != 1:
+                time.sleep(0.01)
+            assert stage.client.post("/v1/listen", content=CLIP).status_code == 504
+            assert stage.client.portal is not None
+            stage.client.portal.call(go_on.set)
+            assert "results" in hook.next().json
+
+    def test_is_the_error_when_it_takes_longer_than_that(self, tmp_path: Path, hook: Receiver) -> None:
+        with staged(tmp_path, ScriptedPool(delay=asyncio.Event().wait), job_timeout_s=0.05, **LOCAL) as stage:
+            answer = ask(stage, hook.url())
+            assert hook.next().json["err_code"] == "GATEWAY_TIMEOUT"
+            assert ended(stage, answer).problem == "decode_timeout"
+
     def test_is_the_error_when_the_audio_is_none(self, stage: Stage, hook: Receiver) -> None:
         answer = ask(stage, hook.url(), content=b"this is a text and no sound")
         assert answer.status_code == 200

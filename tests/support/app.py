@@ -102,7 +102,7 @@ def staged(
         jobs = Jobs(
             MemoryJobStore(), FolderSpool(folder / "jobs"), JobLimits(settings.max_jobs, settings.max_job_bytes), _now
         )
-        recognition = Recognition(jobs, transcriber, fetching, settings.max_body_bytes)
+        recognition = Recognition(jobs, transcriber, fetching, settings.max_body_bytes, settings.job_timeout_s)
         return Services(
             accounts=accounts,
             catalog=catalog,
