@@ -21,12 +21,17 @@ COUNTED_PATHS = PLAIN_PATHS | {
 }  # fmt: skip
 """Routes whose answers are counted."""
 
+_UNVERSIONED = re.compile(r"/(audio/(transcriptions|translations|stream)|realtime|models(/.*)?)$")
+_REPEATED_VERSION = re.compile(r"^(/v1){2,}/")
+"""Some clients put ``/v1`` behind the address they are given, some expect it there, and few say which."""
+
 _BEGINNINGS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 _log = logger(__name__)
 
 
 class RequestContext:
-    """ASGI middleware, outermost of ours. ``request.state.request_id`` is the id; paths like ``//v1/listen/`` are mended.
+    """ASGI middleware, outermost of ours. ``request.state.request_id`` is the id; paths like ``//v1/listen/`` are mended,
+    and so are those with ``/v1`` twice, or not at all where that can mean nothing else.
 
     A redirect would lose bodies and WebSocket upgrades, so the path is rewritten in place (contract 4.8).
     """
@@ -111,7 +116,10 @@ class _Call:
 
 
 def _clean_path(path: str) -> str:
-    return re.sub(r"/{2,}", "/", path).rstrip("/") or "/"
+    path = re.sub(r"/{2,}", "/", path).rstrip("/") or "/"
+    if _UNVERSIONED.match(path):
+        return f"/v1{path}"
+    return _REPEATED_VERSION.sub("/v1/", path)
 
 
 def _loggable(scope: Scope) -> str:
