@@ -72,7 +72,7 @@ def parse_transcription(fields: Iterable[tuple[str, str]]) -> SpeechRequest:
     form = Form(fields)
     response_format = form.choice("response_format", FORMATS, "json")
     granularities = form.choices("timestamp_granularities", GRANULARITIES)
-    if granularities and response_format != "verbose_json":
+    if response_format != "verbose_json" and not _is_default_of_gpt(granularities, _name(form)):
         raise unusable("timestamp_granularities", "it needs response_format 'verbose_json'")
     logprobs = bool(form.choices("include", INCLUDABLE))
     if logprobs and response_format != "json":
@@ -127,6 +127,11 @@ def _options(
         diarize=diarize,
         text=TextOptions(punctuate=True, filler_words=True),
     )
+
+
+def _is_default_of_gpt(granularities: frozenset[str], name: str) -> bool:
+    """None, or what is the default anyway: Vercel's AI SDK sends ``segment`` with gpt models, which it asks for ``json``."""
+    return not granularities or (granularities == {"segment"} and name.startswith("gpt-"))
 
 
 def _name(form: Form) -> str:

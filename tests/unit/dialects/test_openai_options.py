@@ -74,6 +74,28 @@ def test_scores_are_asked_for_only_where_they_are_shown() -> None:
     assert not parse_transcription([("response_format", "diarized_json")]).options.scores
 
 
+@pytest.mark.parametrize(
+    ("model", "granularities", "is_read"),
+    [
+        ("gpt-4o-transcribe", ["segment"], True),
+        ("GPT-4o-mini-transcribe", ["segment"], True),
+        ("gpt-4o-transcribe", ["word"], False),
+        ("gpt-4o-transcribe", ["segment", "word"], False),
+        ("whisper-1", ["segment"], False),
+    ],
+)
+def test_the_default_granularity_may_be_spelt_out_beside_a_gpt_model(
+    model: str, granularities: list[str], is_read: bool
+) -> None:
+    fields = [("model", model), *(("timestamp_granularities[]", name) for name in granularities)]
+    if is_read:
+        assert parse_transcription(fields).response_format == "json"
+        return
+    with pytest.raises(InvalidParameter) as refused:
+        parse_transcription(fields)
+    assert refused.value.parameter == "timestamp_granularities"
+
+
 def test_of_a_long_prompt_the_end_counts() -> None:
     prompt = parse_transcription([("prompt", "old " * 500 + "new")]).options.prompt
     assert len(prompt) == MAX_PROMPT_CHARACTERS
