@@ -26,7 +26,10 @@ JSON_BYTES = 64 * 1024
 """A JSON body is a URL; one longer than this is not."""
 
 FIELD_BYTES = 64 * 1024
-"""Longest text field of a form. A hundred of them stay in memory, in each of the forms that may be here at a time."""
+"""Longest text field of a form. They stay in memory, in each of the forms that may be here at a time."""
+
+MAX_FIELDS = 128
+"""Text fields of a form: a hundred keywords, which are a field each, and everything else that is read."""
 
 _READ_BYTES = 1024 * 1024
 
@@ -86,12 +89,16 @@ async def _receive_plain(request: Request, limits: BodyLimits, file: BinaryIO) -
 
 async def parse_form(request: Request, limits: BodyLimits) -> FormData:
     """Read a multipart form; whoever asked closes it. Files above 1 MB are on the disk."""
-    parser = _WholeForms(request.headers, _limited(request, limits), max_files=10, max_fields=100, max_part_size=FIELD_BYTES)
+    parser = _WholeForms(
+        request.headers, _limited(request, limits), max_files=10, max_fields=MAX_FIELDS, max_part_size=FIELD_BYTES
+    )
     try:
         return await parser.parse()
     except SttError:
         raise
-    except (MultiPartException, KeyError, ValueError):
+    except MultiPartException as error:  # says which limit was passed, or what is missing, and nothing of the form's own
+        raise InvalidPayload(f"The multipart form could not be read: {error.message.rstrip('.')}.") from None
+    except (KeyError, ValueError):
         raise InvalidPayload("The multipart form could not be read.") from None
 
 

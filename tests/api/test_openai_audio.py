@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from app.dialects.openai_options import MAX_KEYWORDS
 from app.domain.errors import EngineFailed
 from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
 from tests.support.app import STATIC_KEY, Stage, staged
@@ -163,6 +164,25 @@ class TestErrors:
     def test_what_is_no_whole_form_is_refused(self, stage: Stage, content: bytes, content_type: str) -> None:
         answer = stage.client.post(ROUTE, content=content, headers={"content-type": content_type})
         assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+
+    @pytest.mark.parametrize(
+        ("parts", "reason"),
+        [
+            ([("prompt", "x" * 70_000)], "maximum size of 64KB"),
+            ([(f"field{number}", "") for number in range(200)], "Too many fields"),
+            ([(f"file{number}", b"") for number in range(20)], "Too many files"),
+        ],
+    )
+    def test_a_form_beyond_a_limit_is_told_which(self, stage: Stage, parts: list[Any], reason: str) -> None:
+        answer = stage.client.post(ROUTE, content=form(*parts, ("file", CLIP)), headers=dict(HEADERS[1:]))
+        assert answer.status_code == 400
+        assert reason in answer.json()["error"]["message"]
+
+    def test_as_many_keywords_as_are_accepted_fit_into_a_form(self, stage: Stage) -> None:
+        fields = [("keywords[]", f"word{number}") for number in range(MAX_KEYWORDS)]
+        fields += [(name, "") for name in ("model", "language", "prompt", "response_format", "temperature", "stream")]
+        answer = stage.client.post(ROUTE, content=form(*fields, ("file", CLIP)), headers=dict(HEADERS[1:]))
+        assert (answer.status_code, answer.json().get("text")) == (200, TEXT)
 
     def test_a_file_that_is_no_sound_is_refused(self, stage: Stage) -> None:
         for fields in ({}, {"stream": "true"}):
