@@ -62,6 +62,8 @@ class _Turn:
     told: tuple[Word, ...] = ()
     """Words of the open segment that were sent: they cannot be taken back."""
     has_told: bool = False
+    was_announced: bool = False
+    """Its start was told, as that of every turn whose end the server decides."""
     heard_speech: bool = False
     was_decoded: bool = False
     was_lost: bool = False
@@ -186,10 +188,7 @@ class Conversation:
         turns = self.options.stream if self._detects_turns else None
         start = self._last_end if turns is None else max(self._last_end, onset - samples(turns.preroll_s))
         self._turn = _Turn(start, heard_speech=True)
-        if turns is None:
-            return []
-        started_ms = round(seconds(start) * 1000)
-        return [render("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=self._turn.item_id)]
+        return [] if turns is None else [_announced(self._turn)]
 
     def _interim(self, event: Results) -> list[str]:
         told: list[str] = []
@@ -218,6 +217,8 @@ class Conversation:
         elif event.speech_final and self._detects_turns and turn is not None and not self._owed:
             turn.end = self._last_end = end
             self._turn = None
+            if not turn.was_announced:  # it began while the client was to commit it
+                told.append(_announced(turn))
             stopped_ms = round(seconds(end) * 1000)
             told.append(render("input_audio_buffer.speech_stopped", audio_end_ms=stopped_ms, item_id=turn.item_id))
             told += [*self._committed(turn), *self._complete(turn)]
@@ -255,6 +256,12 @@ class Conversation:
     @property
     def _wants_logprobs(self) -> bool:
         return LOGPROBS in self._config.include
+
+
+def _announced(turn: _Turn) -> str:
+    turn.was_announced = True
+    started_ms = round(seconds(turn.start) * 1000)
+    return render("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=turn.item_id)
 
 
 def _add_final(turn: _Turn, event: Results) -> None:

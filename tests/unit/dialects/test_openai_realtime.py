@@ -260,6 +260,20 @@ class TestChanges:
         talk.hear(final(0, 3, "one", speech_final=True))
         assert talk.transcripts == ["one"]
 
+    def test_a_turn_that_the_client_was_to_commit_has_a_start_when_the_server_ends_it(self) -> None:
+        talk = Talk(detects=False)
+        talk.send(2.0)
+        talk.hear(onset(1.0))
+        detecting: Any = {"type": "transcription", "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+        assert talk.take(Update(detecting, is_beta=False)) == [CloseStream()]
+        talk.hear(final(0, 2, "one", speech_final=True), Metadata(2 * RATE, 1))
+        talk.conversation.begin_stream()
+        talk.hear(onset(0.0), final(0, 1, "two", speech_final=True))
+        [started], [stopped] = talk.of("speech_started"), talk.of("speech_stopped")
+        assert (started["item_id"], started["audio_start_ms"]) == (stopped["item_id"], 0)
+        assert talk.told.index(started) < talk.told.index(stopped)
+        assert talk.transcripts == ["one two"]
+
     def test_what_no_model_can_do_changes_nothing(self) -> None:
         def check(options: LiveOptions) -> str:
             if options.language == "de":
