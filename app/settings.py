@@ -226,7 +226,7 @@ class Settings(BaseSettings):
     """Whole ``Authorization`` header for that server: ``Bearer ...`` (``CUSTOM_BACKEND_AUTH``). Empty: none."""
 
     backend_timeout_s: float = Field(default=60.0, gt=0)
-    """Seconds that one decode there may take, waiting for a place and second tries included."""
+    """Seconds that one decode there may take, second tries included; waiting here for a place there is not."""
 
     backend_parallel: int = Field(default=4, ge=1, le=256)
     """Requests under way there at a time. Interims of live streams take half of them at most."""

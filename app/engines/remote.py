@@ -52,16 +52,16 @@ _NO_AUDIO = np.zeros(0, np.float32)
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """One decode on its way: queued at ``since_s``, out of time at ``until_s``, of the monotonic clock."""
+    """One decode on its way: queued at ``since_s``, sent first at ``began_s``, of the monotonic clock."""
 
     pcm: Pcm16k
     options: DecodeOptions
     job_class: JobClass
     since_s: float
-    until_s: float
     done: asyncio.Future[Answer]
     ticket: Ticket[_Job] | None = None
     task: asyncio.Task[None] | None = None
+    began_s: float = 0.0
     queue_s: float = 0.0
     request_s: float = 0.0
     retries: int = 0
@@ -134,7 +134,7 @@ class RemotePool:
     async def start(cls, backend: Backend, max_pending: int = 64) -> RemotePool:
         """Look whether the server is there, and go on looking. One that is away is no failure: it may come."""
         pool = cls(backend, max_pending)
-        pool._note(is_up=await pool._client.probe(PROBE_S))
+        pool._note(is_up=await pool._client.probe(PROBE_S) is True)
         pool._watch = asyncio.ensure_future(pool._keep_looking())
         return pool
 
@@ -200,8 +200,7 @@ class RemotePool:
             raise ClientGone
         self._check_open()
         now_s = time.monotonic()
-        until_s = now_s + self._backend.timeout_s
-        job = _Job(pcm, options, job_class, now_s, until_s, asyncio.get_running_loop().create_future())
+        job = _Job(pcm, options, job_class, now_s, asyncio.get_running_loop().create_future())
         job.ticket = self._schedule.add(job, session.number, job_class, now_s)
         session.jobs.add(job)
         self._dispatch()
@@ -239,6 +238,7 @@ class RemotePool:
                     self._wake = asyncio.get_running_loop().call_later(delay_s + 0.001, self._dispatch)
                     return
                 self._pace.sent(now_s)
+            ticket.job.began_s = now_s
             ticket.job.queue_s = now_s - ticket.since_s
             self._stats.queue_s += ticket.job.queue_s
             self._running.add(ticket.job)
@@ -278,10 +278,11 @@ class RemotePool:
         pcm = job.pcm if job.pcm.size >= MIN_SAMPLES else np.pad(job.pcm, (0, MIN_SAMPLES - job.pcm.size))
         sound = await asyncio.to_thread(encode, pcm, as_wav=self._backend.needs_wav)
         backoff_s = FIRST_BACKOFF_S
+        end_s = job.began_s + self._backend.timeout_s  # the queue before that is ours, not the backend's fault
         while True:
             began_s = time.monotonic()
             try:
-                answer = await self._client.recognise(pcm, sound, job.options, max(0.001, job.until_s - began_s))
+                answer = await self._client.recognise(pcm, sound, job.options, max(0.001, end_s - began_s))
             except BackendDown as failure:
                 now_s = time.monotonic()
                 self._pace.failed(now_s, failure.wait_s)
@@ -292,7 +293,7 @@ class RemotePool:
                 job.retries += 1
                 wait_s = max(backoff_s, failure.wait_s)
                 is_last = job.job_class not in _LIVE and job.retries >= ATTEMPTS
-                until_s = min(job.until_s, job.since_s + LIVE_PATIENCE_S) if failure.is_down else job.until_s
+                until_s = min(end_s, job.since_s + LIVE_PATIENCE_S) if failure.is_down else end_s
                 if is_last or now_s + wait_s >= until_s:
                     raise failure.error from None
                 await asyncio.sleep(wait_s)
@@ -320,8 +321,9 @@ class RemotePool:
             self._stats.aborted += 1
         elif job in self._running and job.task is not None:
             self._running.discard(job)
-            self._stats.aborted += 1
-            job.task.cancel()
+            if not job.task.done():
+                self._stats.aborted += 1
+                job.task.cancel()
 
     def _shed(self, job: _Job) -> None:
         if not job.done.done():
@@ -333,7 +335,9 @@ class RemotePool:
         while True:
             await asyncio.sleep(PROBE_DOWN_S)
             if self._is_down or time.monotonic() - self._heard_from_s >= PROBE_S:
-                self._note(is_up=await self._client.probe(PROBE_S))
+                is_up = await self._client.probe(PROBE_S)
+                if is_up is not None or not self._running:  # one that does one thing at a time is silent while it works
+                    self._note(is_up=is_up is True)
 
     def _note(self, *, is_up: bool) -> None:
         if is_up:

@@ -22,7 +22,7 @@ class Backend:
     """One server of OpenAI's audio interface, as its operator describes it.
 
     ``url`` may end before or behind ``/audio/transcriptions``; ``model`` None sends no such field; ``authorization`` is the
-    whole header. ``needs_wav``: sound goes as WAV, else as FLAC. ``timeout_s`` bounds one decode, waiting and retries
+    whole header. ``needs_wav``: sound goes as WAV, else as FLAC. ``timeout_s`` bounds one decode, second tries
     included; at most ``parallel`` requests are under way. ``translates``: it has ``/audio/translations`` too.
     """
 

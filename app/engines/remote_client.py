@@ -123,12 +123,15 @@ class BackendClient:
         """Close every connection."""
         await self._http.aclose()
 
-    async def probe(self, timeout_s: float) -> bool:
-        """Whether somebody answers there, whatever the answer."""
+    async def probe(self, timeout_s: float) -> bool | None:
+        """Whether somebody answers there, whatever the answer; None: it was reached, and said nothing in time."""
         url = self._backend.endpoint(MODELS)
         try:
-            async with self._http.stream("GET", url, timeout=timeout_s) as response:
+            timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
+            async with self._http.stream("GET", url, timeout=timeout) as response:
                 return response.status_code not in (502, 503, 504)
+        except httpx.ReadTimeout:
+            return None
         except (httpx.HTTPError, OSError):
             return False
 
@@ -147,8 +150,23 @@ class BackendClient:
             raise BackendDown(Unavailable(UNREACHABLE), is_down=True) from None  # the cause names the address
 
     async def _negotiate(self, pcm: Pcm16k, sound: Sound, options: DecodeOptions, timeout_s: float) -> Answer:
+        """The answer to the form that the server took last; if it has changed its mind, to the richest one that it takes."""
         if time.monotonic() > self._form_until_s:
-            self._form, self._names_model = 0, self._backend.model
+            self._forget()
+        while True:
+            knew = (self._form, self._names_model) != (0, self._backend.model)
+            found = await self._try_forms(pcm, sound, options, timeout_s)
+            if isinstance(found, Answer):
+                return found
+            self._forget()
+            if not knew:
+                raise BackendFailed(REFUSED.format(status=found))
+
+    def _forget(self) -> None:
+        self._form, self._names_model, self._form_until_s = 0, self._backend.model, 0.0
+
+    async def _try_forms(self, pcm: Pcm16k, sound: Sound, options: DecodeOptions, timeout_s: float) -> Answer | int:
+        """The answer, and its form is remembered; or the status with which the last form was refused."""
         models = [self._names_model] if self._names_model else [None, USUAL_MODEL]
         status = 0
         for model in models:
@@ -163,8 +181,7 @@ class BackendClient:
                 self._form, self._names_model = form, model
                 self._form_until_s = time.monotonic() + FORMS_KEPT_S
                 return answer
-        self._form_until_s = 0.0  # it has changed its mind, or the sound is to blame: ask from the beginning next time
-        raise BackendFailed(REFUSED.format(status=status))
+        return status
 
     @staticmethod
     def _fields(options: DecodeOptions, model: str | None) -> dict[str, Any]:

@@ -74,13 +74,17 @@ def good(asked: Asked) -> Json:
 
 @dataclass
 class BackendServer:
-    """``asked``: the requests so far; ``gone``: clients that left early; ``at_once``: the most under way together."""
+    """``asked``: the requests so far; ``gone``: clients that left early; ``at_once``: the most under way together.
+
+    While ``probes_wait`` is not set, whoever only looks whether somebody is there hears nothing.
+    """
 
     answer: Callable[[Asked], Answer]
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     probes: int = 0
     probe_status: int = 200
+    probes_wait: asyncio.Event | None = None
     gone: int = 0
     running: int = 0
     at_once: int = 0
@@ -114,6 +118,8 @@ class BackendServer:
                 method, path, _ = line.decode().split(" ")
                 if method == "GET":
                     self.probes += 1
+                    if self.probes_wait is not None:
+                        await self.probes_wait.wait()
                     self._write(writer, Reply(self.probe_status, b"{}"))
                     continue
                 reply = await self._answer(reader, parse(path, headers, body))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,19 @@ class TestWhatIsSent:
 
         play(scenario, lambda asked: good(asked) if "model" in asked.fields else Reply(422))
 
+    def test_a_server_that_changes_its_mind_costs_no_decode(self) -> None:
+        """First it insists on a model, then it knows none of the name that worked: updated, or another one in its place."""
+
+        def fickle(asked: Asked) -> Answer:
+            return good(asked) if ("model" in asked.fields) == insists[0] else Reply(404, b'{"error": "model not found"}')
+
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            for insists[0] in (True, False, True):
+                assert (await recognise(pool)).words
+
+        insists = [True]
+        play(scenario, fickle)
+
     def test_translations_go_to_their_own_route(self) -> None:
         async def scenario(pool: RemotePool, server: BackendServer) -> None:
             await recognise(pool, DecodeOptions(language="de", translate=True))
@@ -175,6 +189,60 @@ class TestWhatFails:
         error = failure(lambda _: Reply(429, headers={"Retry-After": "700"}))
         assert isinstance(error, Overloaded)
         assert error.retry_after_s == 700
+
+    def test_waiting_here_for_a_place_there_is_not_held_against_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now_s = [0.0]
+        monkeypatch.setattr(remote, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            may_go = asyncio.Event()
+
+            async def then() -> Json | Reply:
+                await may_go.wait()
+                return transcript()
+
+            server.answer = lambda _: then()
+            decodes = [asyncio.ensure_future(recognise(pool)) for _ in range(3)]
+            while not server.asked:
+                await asyncio.sleep(0)
+            now_s[0] += 25.0  # more than one decode may take
+            may_go.set()
+            assert all(hypothesis.words for hypothesis in await asyncio.gather(*decodes))
+
+        play(scenario, parallel=1, timeout_s=20.0)
+
+    def test_one_that_says_nothing_while_it_works_is_not_taken_for_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            monkeypatch.setattr(remote, "PROBE_S", 0.01)
+            is_done = asyncio.Event()
+
+            async def until_then() -> Json | Reply:
+                server.probes_wait = is_done
+                await is_done.wait()
+                return transcript()
+
+            server.answer = lambda _: until_then()
+            working = asyncio.ensure_future(recognise(pool))
+            while server.probes < 5:
+                await asyncio.sleep(0.001)
+            assert pool.stats().workers
+            is_done.set()
+            assert (await working).words
+
+        play(scenario)
+
+    def test_one_that_says_nothing_while_it_has_nothing_to_do_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def scenario(pool: RemotePool, server: BackendServer) -> None:
+            server.probes_wait = asyncio.Event()
+            with monkeypatch.context() as impatient:
+                impatient.setattr(remote, "PROBE_S", 0.01)
+                while pool.stats().workers:
+                    await asyncio.sleep(0.001)
+            server.probes_wait = None
+            while not pool.stats().workers:
+                await asyncio.sleep(0.001)
+
+        play(scenario)
 
     def test_nobody_there_is_told_before_any_work(self) -> None:
         async def scenario(pool: RemotePool, server: BackendServer) -> None:
@@ -311,6 +379,14 @@ class TestWhatIsTriedAgain:
 
 
 class TestOrder:
+    def test_what_is_answered_does_not_count_as_given_up(self) -> None:
+        async def scenario(pool: RemotePool, _: BackendServer) -> None:
+            await recognise(pool)
+            stats = pool.stats()
+            assert (stats.done, stats.aborted, stats.failed, stats.busy) == (1, 0, 0, 0)
+
+        play(scenario)
+
     def test_no_more_requests_are_under_way_than_allowed(self) -> None:
         async def scenario(pool: RemotePool, server: BackendServer) -> None:
             async with pool.admit() as session:
