@@ -70,7 +70,14 @@ def _renderer(socket: WebSocket, stream: AdmittedStream, asked: LiveRequest, cre
     options = stream.options
     facts = StreamFacts(socket.state.request_id, stream.model.info, created, asked.extra, stream.diarizer)
     language = "en" if options.translate else stream.decode.language or "en"
-    return StreamRenderer(facts, options.text, language, code_switching=options.code_switching, hints=options.language_hints)
+    return StreamRenderer(
+        facts,
+        options.text,
+        language,
+        code_switching=options.code_switching,
+        hints=options.language_hints,
+        doubts=stream.doubts,
+    )
 
 
 class DirectConnection(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from app.dialects.deepgram_words import (
 )
 from app.domain.errors import ErrorKind, SttError
 from app.domain.options import TranscribeOptions
-from app.domain.transcript import Channel, ModelInfo, Transcript
+from app.domain.transcript import Channel, ModelInfo, RequestWarning, Transcript
 
 Json = dict[str, Any]
 
@@ -53,10 +54,7 @@ def _metadata(transcript: Transcript, facts: RequestFacts) -> Json:
         "model_info": {model.uuid: model_info(model)},
     }
     if transcript.warnings:
-        metadata["warnings"] = [
-            {"parameter": warning.parameter, "type": warning.type, "message": warning.message}
-            for warning in transcript.warnings
-        ]
+        metadata["warnings"] = render_warnings(transcript.warnings)
     if transcript.findings is not None:
         metadata |= metadata_entries(transcript.findings)
     if transcript.diarizer is not None:
@@ -118,6 +116,11 @@ def _channel(channel: Channel, renderer: WordRenderer, options: TranscribeOption
 def model_info(model: ModelInfo) -> Json:
     """The ``{name, version, arch}`` object of a model."""
     return {"name": model.name, "version": model.version, "arch": model.architecture}
+
+
+def render_warnings(warnings: Iterable[RequestWarning]) -> list[Json]:
+    """``metadata.warnings``."""
+    return [{"parameter": each.parameter, "type": each.type, "message": each.message} for each in warnings]
 
 
 def diarize_info(diarizer: ModelInfo) -> Json:

@@ -5,13 +5,14 @@ Nothing but the contract's own message types is ever sent: some SDKs end a sessi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from app.dialects.deepgram_rest import diarize_info, model_info, timestamp
+from app.dialects.deepgram_rest import diarize_info, model_info, render_warnings, timestamp
 from app.dialects.deepgram_words import WordRenderer, median_confidence, render_entities, render_search, seconds
 from app.domain.options import TextOptions
 from app.domain.stream.events import (
@@ -31,7 +32,7 @@ from app.domain.stream.events import (
     UtteranceEnd,
 )
 from app.domain.text.formatter import Formatter
-from app.domain.transcript import ModelInfo
+from app.domain.transcript import ModelInfo, RequestWarning
 
 Json = dict[str, Any]
 
@@ -44,6 +45,8 @@ takes messages of 16 MiB, and one full of empty lists costs 1.7 s, in which nobo
 
 ECHOED_CHARACTERS = 4096
 """Most of a message that its error repeats: one of megabytes would come back as often as a client likes to send it."""
+
+LOST_SPEECH = RequestWarning("model", "lost_speech", "There was speech here that could not be recognised.")
 
 _FAILURES = {
     ConfigureFailure.KEYTERMS_NOT_SUPPORTED: (
@@ -124,7 +127,11 @@ class StreamFacts:
 
 
 class StreamRenderer:
-    """Renders the events of one stream. ``code_switching`` names the language at each word, ``hints`` what it chose from."""
+    """Renders the events of one stream. ``code_switching`` names the language at each word, ``hints`` what it chose from.
+
+    ``doubts`` tells, at the end, what of the results was not measured. It stands in the ``Metadata``, and that speech was
+    lost in the metadata of its own ``Results``: clients take keys that they do not know, but no messages (contract 3.4).
+    """
 
     def __init__(
         self,
@@ -134,8 +141,10 @@ class StreamRenderer:
         *,
         code_switching: bool = False,
         hints: tuple[str, ...] = (),
+        doubts: Callable[[], Sequence[RequestWarning]] = tuple,
     ) -> None:
         self._facts = facts
+        self._doubts = doubts
         self._text = replace(text, measurements=False)  # not on streams (contract 7)
         self._formatter = Formatter(self._text, live=True)
         self._language = language
@@ -198,7 +207,7 @@ class StreamRenderer:
             "is_final": event.is_final,
             "speech_final": event.speech_final,
             "channel": channel,
-            "metadata": self._metadata,
+            "metadata": self._metadata | {"warnings": render_warnings([LOST_SPEECH])} if event.is_lost else self._metadata,
             "from_finalize": event.from_finalize,
         }
         if self._text.detect_entities and event.is_final:
@@ -220,6 +229,8 @@ class StreamRenderer:
         }
         if facts.extra:
             summary["extra"] = dict(facts.extra)
+        if doubts := self._doubts():
+            summary["warnings"] = render_warnings(doubts)
         return summary
 
     def _configure_reply(self, event: ConfigureReply) -> Json:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from app.domain.audio import AudioFormat, AudioLimits
 from app.domain.errors import InvalidParameter, Overloaded, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions, LiveOptions
-from app.domain.ports import EngineSession, InstalledModel, LiveDiarizer, StreamDecoder, StreamDecoders, Vad
-from app.domain.transcript import ModelInfo
+from app.domain.ports import EnginePool, EngineSession, InstalledModel, LiveDiarizer, StreamDecoder, StreamDecoders, Vad
+from app.domain.transcript import ModelInfo, RequestWarning
 from app.services.catalog import Catalog
 from app.services.hearing import Hearing
 from app.services.inbox import ClientLink
@@ -19,7 +19,7 @@ from app.services.joint_vad import JointVad
 from app.services.residency import ResidentModels
 from app.services.stream import LiveStream, StreamCounts
 from app.services.stream_speakers import StreamSpeakers
-from app.services.transcribe import DecodingDefaults
+from app.services.transcribe import DecodingDefaults, estimate_warnings
 from app.services.usage_entry import current_usage
 from app.telemetry import logger
 
@@ -115,7 +115,7 @@ class LiveStreams:
                 decoder = self._decoders.open(options.audio_format, self._limits)
                 try:
                     async with pool.admit(live=True) as session:
-                        yield AdmittedStream(self, model, session, decoder, options, decode)
+                        yield AdmittedStream(self, model, pool, session, decoder, options, decode)
                 finally:
                     decoder.close()
         finally:
@@ -176,6 +176,7 @@ class AdmittedStream:
 
     streams: LiveStreams
     model: InstalledModel
+    pool: EnginePool
     session: EngineSession
     decoder: StreamDecoder
     options: LiveOptions
@@ -186,6 +187,10 @@ class AdmittedStream:
         """What tells the stream's speakers apart, if they are to be."""
         diarizer = self.streams.diarizer if self.options.diarize else None
         return None if diarizer is None else diarizer.info
+
+    def doubts(self) -> tuple[RequestWarning, ...]:
+        """What of its results so far is not measured."""
+        return estimate_warnings(self.pool.capabilities)
 
     async def run(self, link: ClientLink) -> StreamCounts:
         """Serve the client behind ``link``."""

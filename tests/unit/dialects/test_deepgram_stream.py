@@ -36,7 +36,7 @@ from app.domain.stream.events import (
     Unparsable,
     UtteranceEnd,
 )
-from app.domain.transcript import Word
+from app.domain.transcript import RequestWarning, Word
 from tests.support.transcripts import MODEL, words
 
 REQUEST_ID = "7f1d7f0e-1111-4a2b-9c3d-000000000001"
@@ -173,6 +173,11 @@ class TestResults:
     def test_say_when_the_client_asked_for_them(self) -> None:
         assert rendered(final((), from_finalize=True))["from_finalize"] is True
 
+    def test_say_that_there_was_speech_which_nobody_could_recognise(self) -> None:
+        one = renderer()
+        assert [each["type"] for each in rendered(final((), is_lost=True), one)["metadata"]["warnings"]] == ["lost_speech"]
+        assert "warnings" not in rendered(final(()), one)["metadata"]
+
     def test_show_words_as_written_only_when_asked_for(self) -> None:
         spoken = words("Hello, World.")
         [plain] = rendered(final(spoken))["channel"]["alternatives"]
@@ -212,6 +217,12 @@ class TestResults:
 
 
 class TestOtherMessages:
+    def test_names_what_was_not_measured(self) -> None:
+        doubts = [RequestWarning("model", "estimated_word_times", "They are spread.")]
+        found = rendered(Metadata(0, 0), renderer(doubts=lambda: doubts))["warnings"]
+        assert found == [{"parameter": "model", "type": "estimated_word_times", "message": "They are spread."}]
+        assert "warnings" not in rendered(Metadata(0, 0))
+
     def test_metadata_sums_the_stream_up(self) -> None:
         message = rendered(Metadata(200_000, 2))
         assert list(message.items()) == [
