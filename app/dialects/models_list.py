@@ -36,7 +36,7 @@ def render_resident(states: Sequence[ModelState], budget_bytes: int | None) -> b
     return orjson.dumps(
         {
             "models": [_state(state) for state in states],
-            "memory_mb": _megabytes(sum(state.memory_bytes for state in states)),
+            "memory_mb": _megabytes(sum(state.memory_bytes for state in states if state.holds_room)),
             "memory_budget_mb": None if budget_bytes is None else _megabytes(budget_bytes),
         }
     )
@@ -66,11 +66,10 @@ def render_pull(progress: PullProgress) -> bytes:
 
 
 def _state(state: ModelState) -> Json:
-    word = "loading" if not state.is_loaded else "leaving" if state.is_leaving else "loaded"
     return {
         "name": state.name,
         "uuid": state.uuid,
-        "state": word,
+        "state": _word(state),
         "workers": state.workers,
         "users": state.users,
         "memory_mb": _megabytes(state.memory_bytes),
@@ -79,6 +78,12 @@ def _state(state: ModelState) -> Json:
         "idle_seconds": round(state.idle_s, 1),
         "expires_in_seconds": None if state.expires_in_s is None else round(state.expires_in_s, 1),
     }
+
+
+def _word(state: ModelState) -> str:
+    if not state.is_loaded:
+        return "loading" if state.holds_room else "waiting"
+    return "leaving" if state.is_leaving else "loaded"
 
 
 def _megabytes(size_bytes: int) -> int:

@@ -30,7 +30,9 @@ class Resident:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A model with workers, or about to have some. ``idle_s``: since its last use, 0 while it is used.
+    """A model with workers, or about to have some. ``holds_room``: its memory counts; not yet while it waits.
+
+    ``idle_s``: since its last use, 0 while it is used.
 
     ``expires_in_s`` None: it stays. ``is_measured``: its processes were looked at; else the memory is what is expected.
     """
@@ -38,6 +40,7 @@ class ModelState:
     name: str
     uuid: str
     is_loaded: bool
+    holds_room: bool
     workers: int
     users: int
     memory_bytes: int

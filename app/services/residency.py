@@ -47,9 +47,9 @@ class ResidentModels:
     async def pool(self, model: InstalledModel, *, pinned: bool = False) -> EnginePool:
         """The model's workers, loaded if need be, without holding them. ``pinned``: the model stays until ``unload``."""
         entry = self._entry(model)
+        entry.is_leaving = False  # now, not when it is loaded: somebody may let it go meanwhile
         async with self._held(entry) as pool:
             entry.is_pinned = entry.is_pinned or pinned
-            entry.is_leaving = False
             return pool
 
     async def unload(self, name: str) -> ModelState | None:

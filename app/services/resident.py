@@ -65,6 +65,7 @@ class Entry:
             name=self.name,
             uuid=self.model.info.uuid,
             is_loaded=self.pool is not None,
+            holds_room=self.holds_room,
             workers=0 if self.pool is None else self.pool.stats().workers,
             users=self.users,
             memory_bytes=self.memory_bytes,

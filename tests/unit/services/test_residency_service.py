@@ -247,6 +247,20 @@ class TestUnloading:
 
         play(scenario)
 
+    def test_what_is_let_go_while_it_is_loaded_leaves_although_it_was_asked_for_before(self) -> None:
+        async def scenario(house: House, models: ResidentModels) -> None:
+            house.gates["a"] = asyncio.Event()
+            loading = asyncio.ensure_future(models.pool(model("a")))
+            await until(lambda: "a" in house.started)
+            state = await models.unload("a")
+            assert state is not None
+            assert state.is_leaving
+            house.gates["a"].set()
+            await loading
+            await until(lambda: not house.present)
+
+        play(scenario)
+
     def test_a_model_that_is_not_loaded_has_gone_already(self) -> None:
         async def scenario(_: House, models: ResidentModels) -> None:
             assert await models.unload("a") is None
@@ -297,6 +311,7 @@ class TestMemory:
             waiting = asyncio.ensure_future(touch(models, model("b")))
             await until(lambda: len(models.states()) == 2)
             assert house.started == ["a"]
+            assert [state.holds_room for state in models.states()] == [True, False]
             done.set()
             await asyncio.gather(using, waiting)
             assert house.names == ["b"]
