@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.api.dependencies import CurrentServices
 from app.api.management import ProjectReader, as_json, checked_id, holding
 from app.dialects import deepgram_management as dialect
-from app.dialects.deepgram_usage import parse_sums, render_billing
+from app.dialects.deepgram_usage import BILLING_GROUPINGS, parse_sums, render_billing
 from app.dialects.models_list import render_model, render_models
 from app.domain.errors import Forbidden, NotFound
 from app.domain.ports import ApiKey
@@ -137,7 +137,8 @@ async def list_purchases() -> Response:
 @router.get(f"{_ONE}/billing/breakdown", summary="Break down what is billed", dependencies=[holding("billing:read")])
 async def billing_breakdown(request: Request) -> Response:
     """Nothing is."""
-    return as_json(render_billing(parse_sums(request.scope["query_string"], datetime.now(timezone.utc).date())))
+    today = datetime.now(timezone.utc).date()
+    return as_json(render_billing(parse_sums(request.scope["query_string"], today, BILLING_GROUPINGS)))
 
 
 @router.get(f"{_ONE}/billing/fields", summary="List what can be billed", dependencies=[holding("billing:read")])

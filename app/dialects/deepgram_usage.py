@@ -40,6 +40,7 @@ FEATURE_FILTERS = (
 )  # fmt: skip
 
 GROUPINGS = ("accessor", "endpoint", "feature_set", "models", "method", "tags", "deployment")
+BILLING_GROUPINGS = ("accessor", "deployment", "line_item", "tags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def parse_page(raw_query: bytes) -> Page:
     )
 
 
-def parse_sums(raw_query: bytes, today: date) -> SumsAsked:
+def parse_sums(raw_query: bytes, today: date, groupings: tuple[str, ...] = GROUPINGS) -> SumsAsked:
     """The query of sums; without dates they are about the last 30 days. Raises as ``parse_page`` does."""
     query = Query.parse(raw_query)
     end = _end(query)
@@ -119,7 +120,7 @@ def parse_sums(raw_query: bytes, today: date) -> SumsAsked:
         model=query.text("model"),
         tag=query.text("tag"),
         features=frozenset(FEATURES.get(name, name) for name in FEATURE_FILTERS if query.is_used(name)),
-        grouping=_one_of(query, "grouping", GROUPINGS),
+        grouping=_one_of(query, "grouping", groupings),
         nothing=_excludes_everything(query),
     )
 

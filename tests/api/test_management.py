@@ -152,7 +152,8 @@ def test_there_is_one_member_one_empty_balance_and_nothing_to_pay(stage: Stage) 
     assert stage.client.get(f"{OURS}/balances/{balance['balance_id']}").json() == balance
     assert_error(stage.client.get(f"{OURS}/balances/{uuid4()}"), 404, "NOT_FOUND")
     assert stage.client.get(f"{OURS}/purchases").json() == {"orders": []}
-    assert stage.client.get(f"{OURS}/billing/breakdown").json()["results"] == []
+    for grouping in ("", "?grouping=line_item", "?grouping=deployment&grouping=tags"):
+        assert stage.client.get(f"{OURS}/billing/breakdown{grouping}").json()["results"] == []
     assert stage.client.get(f"{OURS}/onprem/distribution/credentials").json() == {"distribution_credentials": []}
 
 
