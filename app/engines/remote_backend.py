@@ -21,9 +21,10 @@ MAX_WINDOW_S = 30.0
 class Backend:
     """One server of OpenAI's audio interface, as its operator describes it.
 
-    ``url`` may end before or behind ``/audio/transcriptions``; ``model`` None sends no such field; ``authorization`` is the
-    whole header. ``needs_wav``: sound goes as WAV, else as FLAC. ``timeout_s`` bounds one decode, second tries
-    included; at most ``parallel`` requests are under way. ``translates``: it has ``/audio/translations`` too.
+    ``url`` may be the host alone (``/v1`` is meant), end before ``/audio/transcriptions`` or behind it; ``model`` None sends no
+    such field; ``authorization`` is the whole header. ``needs_wav``: sound goes as WAV, else as FLAC. ``timeout_s`` bounds one
+    decode, second tries included; at most ``parallel`` requests are under way. ``translates``: it has ``/audio/translations``
+    too.
     """
 
     name: str
@@ -44,5 +45,5 @@ class Backend:
     def endpoint(self, route: str) -> httpx.URL:
         """The address of ``TRANSCRIPTIONS``, ``TRANSLATIONS`` or ``MODELS`` at this server."""
         url = httpx.URL(self.url)
-        base = url.path.rstrip("/").removesuffix(TRANSCRIPTIONS).removesuffix("/audio")
+        base = url.path.rstrip("/").removesuffix(TRANSCRIPTIONS).removesuffix("/audio") if url.path != "/" else "/v1"
         return url.copy_with(path=base + route)

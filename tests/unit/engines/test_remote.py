@@ -151,8 +151,9 @@ class TestWhatIsSent:
         play(scenario, translates=True)
 
     def test_a_whole_address_of_the_route_is_taken_too(self) -> None:
-        for url in ("http://a/v1", "http://a/v1/", "http://a/v1/audio/transcriptions"):
+        for url in ("http://a/v1", "http://a/v1/", "http://a/v1/audio/transcriptions", "http://a", "http://a/"):
             assert str(Backend("remote", url).endpoint("/models")) == "http://a/v1/models"
+        assert str(Backend("remote", "http://a/audio/transcriptions").endpoint("/models")) == "http://a/models"
 
 
 class TestWhatFails:
