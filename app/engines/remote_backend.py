@@ -21,10 +21,10 @@ MAX_WINDOW_S = 30.0
 class Backend:
     """One server of OpenAI's audio interface, as its operator describes it.
 
-    ``url`` may be the host alone (``/v1`` is meant), end before ``/audio/transcriptions`` or behind it; ``model`` None sends no
-    such field; ``authorization`` is the whole header. ``needs_wav``: sound goes as WAV, else as FLAC. ``timeout_s`` bounds one
-    decode, second tries included; at most ``parallel`` requests are under way. ``translates``: it has ``/audio/translations``
-    too.
+    ``url`` may be the host alone (``/v1`` is meant), end before ``/audio/transcriptions`` or behind it; ``model`` None sends
+    no such field; ``authorization`` is the whole header. ``needs_wav``: sound goes as WAV, else as FLAC. ``timeout_s``
+    bounds one decode, second tries included; at most ``parallel`` requests are under way. ``translates``: it has
+    ``/audio/translations`` too.
     """
 
     name: str
