@@ -66,7 +66,7 @@ async def _serve(settings: Settings, address: Address, language: str | None, not
         loop.add_signal_handler(number, stopped.set)
     services = await start_services(settings)
     try:
-        server = WyomingServer(services.live, services.catalog, language, max_connections=2 * settings.max_streams)
+        server = WyomingServer(services.live, services.catalog, language, 2 * settings.max_streams, services.usage_log)
         try:
             print(welcome(await server.start(address), notices), flush=True)
             await stopped.wait()

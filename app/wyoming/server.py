@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from app.domain.errors import InvalidParameter
 from app.services.catalog import Catalog
 from app.services.live import LiveStreams
+from app.services.usage_log import UsageLog
 from app.wyoming.connection import MAX_LINE_BYTES, Connection
 from app.wyoming.session import Session
 
@@ -47,11 +48,14 @@ class Address:
 class WyomingServer:
     """Serves until ``close``. At most ``max_connections`` clients at a time; ``language`` as in ``Session``."""
 
-    def __init__(self, live: LiveStreams, catalog: Catalog, language: str | None, max_connections: int) -> None:
+    def __init__(
+        self, live: LiveStreams, catalog: Catalog, language: str | None, max_connections: int, usage: UsageLog
+    ) -> None:
         self._live = live
         self._catalog = catalog
         self._language = language
         self._max_connections = max_connections
+        self._usage = usage
         self._sessions: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -90,7 +94,7 @@ class WyomingServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)
         try:
-            await Session(connection, self._live, self._catalog, self._language).run()
+            await Session(connection, self._live, self._catalog, self._language, self._usage).run()
         finally:
             await connection.close()
 

@@ -26,8 +26,10 @@ from app.services.catalog import Catalog
 from app.services.live import LiveStreams
 from app.services.only_english import settled_stream
 from app.services.stream import StreamCounts
+from app.services.usage_log import UsageLog
 from app.telemetry import logger
 from app.wyoming.connection import Connection
+from app.wyoming.recorded import RecordedCommand
 
 IDLE_S = 300.0
 """Seconds that a client may hold its connection between two commands. Home Assistant opens one for each."""
@@ -41,11 +43,14 @@ _log = logger(__name__)
 class Session:
     """One connection. ``language`` is for commands that name none; None: detect it."""
 
-    def __init__(self, connection: Connection, live: LiveStreams, catalog: Catalog, language: str | None) -> None:
+    def __init__(
+        self, connection: Connection, live: LiveStreams, catalog: Catalog, language: str | None, usage: UsageLog
+    ) -> None:
         self._connection = connection
         self._live = live
         self._catalog = catalog
         self._language = language
+        self._usage = usage
         self._request = Request(language=language)
 
     async def run(self) -> None:
@@ -64,7 +69,11 @@ class Session:
 
     async def _take(self, event: Event) -> None:
         if Transcribe.is_type(event.type):
-            self._request = parse_request(event, self._language)
+            try:
+                self._request = parse_request(event, self._language)
+            except SttError:
+                async with RecordedCommand(self._usage).running():  # it counts as refused
+                    raise
         elif AudioStart.is_type(event.type) or AudioChunk.is_type(event.type):
             await self._transcribe(event)
         else:
@@ -80,25 +89,36 @@ class Session:
             await self._connection.send(Pong(text=event.data.get("text")).event())
 
     async def _transcribe(self, first: Event) -> None:
-        audio_format = parse_format(first)
-        options = await asyncio.to_thread(settled_stream, live_options(self._request, audio_format), self._catalog)
-        async with self._live.admit(options) as stream:
-            link = _Link(self, self._connection, audio_format, first)
-            counts = await stream.run(link)
-        if link.failure is not None:
-            raise link.failure
+        command = RecordedCommand(self._usage)
+        async with command.running():
+            audio_format = parse_format(first)
+            options = await asyncio.to_thread(settled_stream, live_options(self._request, audio_format), self._catalog)
+            async with self._live.admit(options) as stream:
+                await command.begin()
+                link = _Link(self, self._connection, audio_format, first, command)
+                counts = await stream.run(link)
+            if link.failure is not None:
+                raise link.failure
         _log_work(stream.model.info.name, counts)
 
 
 class _Link:
     """Joins a connection into a ``ClientLink`` for one command. ``failure`` is why there was no transcript."""
 
-    def __init__(self, session: Session, connection: Connection, audio_format: AudioFormat, first: Event) -> None:
+    def __init__(
+        self,
+        session: Session,
+        connection: Connection,
+        audio_format: AudioFormat,
+        first: Event,
+        command: RecordedCommand,
+    ) -> None:
         self.failure: SttError | None = None
         self._session = session
         self._connection = connection
         self._format = audio_format
         self._first: Event | None = first
+        self._command = command
         self._has_stopped = False
         self._transcription = Transcription()
 
@@ -133,6 +153,7 @@ class _Link:
         except EngineFailed as failure:
             self.failure = failure
         else:
+            await self._command.finish()
             await self._connection.send(*events)
 
 

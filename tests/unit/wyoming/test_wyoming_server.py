@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,17 @@ from app.audio.live import LiveDecoders
 from app.domain.audio import AudioLimits
 from app.domain.errors import EngineFailed, InvalidParameter
 from app.domain.ports import EnginePool, InstalledModel, Vad
+from app.domain.usage import Method, UsageFilter, UsageRecord
 from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
 from app.services.catalog import Catalog
 from app.services.live import LiveStreams, StreamLimits
 from app.services.residency import ResidentModels
 from app.services.transcribe import DecodingDefaults
+from app.services.usage_log import UsageLog
 from app.wyoming import session
 from app.wyoming.server import Address, WyomingServer
 from tests.support.live_talk import tone
+from tests.support.memory_usage import MemoryUsageStore
 
 START = AudioStart(rate=16_000, width=2, channels=1)
 STOP = AudioStop()
@@ -45,6 +49,12 @@ class Stage:
     server: WyomingServer
     live: LiveStreams
     pool: ScriptedPool
+    log: UsageLog
+    store: MemoryUsageStore
+
+    @property
+    def on_record(self) -> list[UsageRecord]:
+        return sorted(self.store.page(UsageFilter(), 100), key=lambda record: record.created)
 
     async def ask(self, *sent: Eventable | Event) -> list[Event]:
         """Send these and read up to the end of a transcript, or to the end of the connection."""
@@ -96,13 +106,16 @@ def serve(
             StreamLimits(max_streams, idle_timeout_s),
             DecodingDefaults(),
         )
-        server = WyomingServer(live, catalog, language, max_connections)
+        store = MemoryUsageStore()
+        log = UsageLog(store, lambda: datetime.now(timezone.utc), 3600.0)
+        server = WyomingServer(live, catalog, language, max_connections, log)
         address = await server.start(Address("127.0.0.1", 0))
         try:
-            await asyncio.wait_for(scenario(Stage(address, server, live, engines)), 60)
+            await asyncio.wait_for(scenario(Stage(address, server, live, engines, log, store)), 60)
             assert live.active == 0
         finally:
             await server.close(5.0)
+            await asyncio.to_thread(log.close)
 
     asyncio.run(run())
 
@@ -303,10 +316,45 @@ def test_a_server_that_stops_gives_those_who_speak_their_text() -> None:
     serve(scenario, vad=ScriptedVad((0.0, 1.0)))
 
 
+class TestTheRecordOfRequests:
+    def test_a_command_is_on_it_before_its_words_are_seen(self) -> None:
+        async def scenario(stage: Stage) -> None:
+            await stage.ask(Transcribe(language="en"), START, *[chunk(tone(0.1))] * 20, STOP)
+            [record] = stage.on_record
+            assert (record.method, record.code, record.key_id, record.model) == (Method.STREAMING, 200, "", "selftest")
+            assert record.audio_s == pytest.approx(2.0)
+            assert record.completed is not None
+
+        serve(scenario)
+
+    def test_so_is_each_of_one_connection(self) -> None:
+        async def scenario(stage: Stage) -> None:
+            async with stage.client() as client:
+                for _ in range(2):
+                    await talk(client, START, chunk(tone(0.6)), STOP)
+            assert [round(record.audio_s, 3) for record in stage.on_record] == [0.6, 0.6]
+
+        serve(scenario)
+
+    def test_so_are_one_that_is_refused_and_one_whose_client_leaves(self) -> None:
+        async def scenario(stage: Stage) -> None:
+            await stage.ask(Transcribe(language="tlh"), START, chunk(tone(0.6)), STOP)
+            async with stage.client() as client:
+                for each in (START, chunk(tone(0.6))):
+                    await client.write_event(each.event())
+                while len(stage.on_record) < 2:
+                    await asyncio.sleep(0.001)
+            while stage.on_record[-1].code is None:
+                await asyncio.sleep(0.001)
+            assert [record.code for record in stage.on_record] == [400, 200]
+
+        serve(scenario)
+
+
 def test_a_unix_socket(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         address = Address.parse(f"unix://{tmp_path}/s")
-        server = WyomingServer(stage.live, Catalog.open(tmp_path, "selftest"), "en", 5)
+        server = WyomingServer(stage.live, Catalog.open(tmp_path, "selftest"), "en", 5, stage.log)
         assert str(await server.start(address)) == f"unix://{tmp_path}/s"
         async with AsyncClient.from_uri(str(address)) as client:
             assert text(await talk(client, START, chunk(tone(0.6)), STOP)) == "Turn on"
