@@ -129,8 +129,9 @@ class StreamFacts:
 class StreamRenderer:
     """Renders the events of one stream. ``code_switching`` names the language at each word, ``hints`` what it chose from.
 
-    ``doubts`` tells, at the end, what of the results was not measured. It stands in the ``Metadata``, and that speech was
-    lost in the metadata of its own ``Results``: clients take keys that they do not know, but no messages (contract 3.4).
+    ``doubts`` tells, at the end, what was asked in vain and what of the results was not measured. It stands in the
+    ``Metadata``, and that speech was lost in the metadata of its own ``Results``: clients take keys that they do not know,
+    but no messages (contract 3.4).
     """
 
     def __init__(

@@ -27,8 +27,9 @@ from app.domain.transcript import Hypothesis, LanguageGuess, ModelInfo, Word
 class EngineCapabilities:
     """What a loaded model can do. ``languages``: Whisper codes; ``max_window_s``: most seconds of audio one decode takes.
 
-    ``favours_terms``: ``DecodeOptions.keyterms`` have an effect. ``times_words``: the words' times are measured, not spread
-    over the sound; ``rates_words``: their confidences are their own. Engines elsewhere may show either only as they answer.
+    ``favours_terms``: ``DecodeOptions.keyterms`` have an effect; ``searches``: ``beam_size`` and ``best_of`` have one.
+    ``times_words``: the words' times are measured, not spread over the sound; ``rates_words``: their confidences are their
+    own. Engines elsewhere may show either only as they answer.
     """
 
     languages: tuple[str, ...]
@@ -36,6 +37,7 @@ class EngineCapabilities:
     translates: bool
     max_window_s: float = 30.0
     favours_terms: bool = False
+    searches: bool = True
     times_words: bool = True
     rates_words: bool = True
 

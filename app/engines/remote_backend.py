@@ -40,7 +40,7 @@ class Backend:
     @property
     def capabilities(self) -> EngineCapabilities:
         """What it can do by its description; what its answers hold shows later."""
-        return EngineCapabilities(self.languages, len(self.languages) > 1, self.translates, MAX_WINDOW_S)
+        return EngineCapabilities(self.languages, len(self.languages) > 1, self.translates, MAX_WINDOW_S, searches=False)
 
     def endpoint(self, route: str) -> httpx.URL:
         """The address of ``TRANSCRIPTIONS``, ``TRANSLATIONS`` or ``MODELS`` at this server."""

@@ -19,7 +19,7 @@ from app.services.joint_vad import JointVad
 from app.services.residency import ResidentModels
 from app.services.stream import LiveStream, StreamCounts
 from app.services.stream_speakers import StreamSpeakers
-from app.services.transcribe import DecodingDefaults, estimate_warnings
+from app.services.transcribe import DecodingDefaults, ability_warnings, estimate_warnings
 from app.services.usage_entry import current_usage
 from app.telemetry import logger
 
@@ -189,8 +189,10 @@ class AdmittedStream:
         return None if diarizer is None else diarizer.info
 
     def doubts(self) -> tuple[RequestWarning, ...]:
-        """What of its results so far is not measured."""
-        return estimate_warnings(self.pool.capabilities)
+        """What was asked of the engine in vain, and what of its results so far is not measured."""
+        capabilities = self.pool.capabilities
+        unable = ability_warnings(capabilities, self.options.keyterms, self.options.decoding)
+        return unable + estimate_warnings(capabilities)
 
     async def run(self, link: ClientLink) -> StreamCounts:
         """Serve the client behind ``link``."""

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from app.domain.audio import AudioLimits
 from app.domain.errors import DecodeTimeout, InvalidParameter, Unavailable, UnsupportedModel
-from app.domain.options import DecodeOptions, DecodingChoices, TranscribeOptions
+from app.domain.options import DecodeOptions, DecodingChoices, Keyterm, TranscribeOptions
 from app.domain.ports import AudioDecoder, Diarizer, EngineCapabilities, EnginePool, EngineSession, InstalledModel, Vad
 from app.domain.text.formatter import Formatter
 from app.domain.text.redaction_rules import redaction_warnings
@@ -104,7 +104,8 @@ class Transcriber:
         if (usage := current_usage()) is not None:
             usage.note_request(options, model.info, resolution.language)
         async with self._models.use(model) as pool, pool.admit() as session:
-            warnings = resolution.warnings + _term_warnings(pool, options) + self._speaker_warnings(options)
+            unable = ability_warnings(pool.capabilities, options.keyterms, options.decoding)
+            warnings = resolution.warnings + unable + self._speaker_warnings(options)
             yield RecordingJob(self, model, pool, session, options, decode, warnings, self._timeout_s)
 
     def _speaker_warnings(self, options: TranscribeOptions) -> tuple[RequestWarning, ...]:
@@ -223,11 +224,19 @@ class RecordingJob:
         )
 
 
-def _term_warnings(pool: EnginePool, options: TranscribeOptions) -> tuple[RequestWarning, ...]:
-    if not options.keyterms or pool.capabilities.favours_terms:
-        return ()
-    message = "The engine of this server cannot favour key terms; prompt conditions the model."
-    return (RequestWarning("keyterm", "unsupported_parameter", message),)
+def ability_warnings(
+    capabilities: EngineCapabilities, keyterms: Sequence[Keyterm], chosen: DecodingChoices
+) -> tuple[RequestWarning, ...]:
+    """What was asked of the engine and has no effect there."""
+    warnings = []
+    if keyterms and not capabilities.favours_terms:
+        message = "The engine of this server cannot favour key terms; prompt conditions the model."
+        warnings.append(RequestWarning("keyterm", "unsupported_parameter", message))
+    for parameter, value in (("beam_size", chosen.beam_size), ("best_of", chosen.best_of)):
+        if value is not None and not capabilities.searches:
+            message = f"The engine of this server cannot be told how to search; {parameter} has no effect."
+            warnings.append(RequestWarning(parameter, "unsupported_parameter", message))
+    return tuple(warnings)
 
 
 def estimate_warnings(capabilities: EngineCapabilities) -> tuple[RequestWarning, ...]:
