@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import httpx
 
@@ -15,6 +16,8 @@ MODELS = "/models"
 
 MAX_WINDOW_S = 30.0
 """Servers take any length, but a window of Whisper's is what one decode is, here and there."""
+
+_NEAR_ENDINGS = (".internal", ".local", ".localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,19 @@ class Backend:
         url = httpx.URL(self.url)
         base = url.path.rstrip("/").removesuffix(TRANSCRIPTIONS).removesuffix("/audio") if url.path != "/" else "/v1"
         return url.copy_with(path=base + route)
+
+
+def may_follow(url: httpx.URL, target: httpx.URL) -> bool:
+    """Sound and credentials stay with the server that the operator named; it may ask to be spoken to in secret."""
+    if target.host != url.host:
+        return False
+    is_upgrade = (url.scheme, target.scheme) == ("http", "https")
+    return is_upgrade or (target.scheme, target.port) == (url.scheme, url.port)
+
+
+def is_near(host: str) -> bool:
+    """Whether the name is of this machine or network: a neighbour in a compose file has a name without dots."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith(_NEAR_ENDINGS)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from ipaddress import ip_address
 from typing import Any
 
 import httpx
@@ -21,7 +20,7 @@ from app.domain.audio import SAMPLE_RATE, Pcm16k
 from app.domain.errors import BackendFailed, DecodeTimeout, Overloaded, SttError, Unavailable
 from app.domain.options import DecodeOptions
 from app.engines.remote_answer import NO_TRANSCRIPT, Answer, read_answer
-from app.engines.remote_backend import MODELS, TRANSCRIPTIONS, TRANSLATIONS, Backend
+from app.engines.remote_backend import MODELS, TRANSCRIPTIONS, TRANSLATIONS, Backend, is_near, may_follow
 
 MAX_ANSWER_BYTES = 4 << 20
 """Largest body that is read: a window's transcript with all its numbers has some 20 kB."""
@@ -37,7 +36,7 @@ MAX_REDIRECTS = 3
 UNREACHABLE = "The recognition backend cannot be reached."
 SILENT = "The recognition backend did not answer in time."
 BROKEN = "The recognition backend's answer broke off."
-ELSEWHERE = "The recognition backend redirects to another host."
+ELSEWHERE = "The recognition backend redirects to another server."
 REFUSED = "The recognition backend answered with status {status}."
 NO_ENTRY = "The recognition backend does not accept this server's credentials."
 BUSY = "The recognition backend has no room for more work now."
@@ -53,7 +52,6 @@ _FORMS: tuple[dict[str, Any], ...] = (
 _UNSUITABLE = frozenset({400, 404, 415, 422})
 """Statuses of servers that do not know a field, or lack a model."""
 
-_LOCAL_NAMES = ("localhost", "host.docker.internal")
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 
@@ -116,7 +114,7 @@ class BackendClient:
             headers=headers,
             limits=httpx.Limits(max_keepalive_connections=self._backend.parallel + 1, keepalive_expiry=KEEP_ALIVE_S),
             verify=httpx.create_ssl_context() if url.scheme == "https" else False,
-            trust_env=not _is_local(url.host),  # a proxy of the environment leads out of the machine
+            trust_env=not is_near(url.host),  # a proxy of the environment leads out of the machine
         )
 
     async def close(self) -> None:
@@ -204,7 +202,7 @@ class BackendClient:
                 if not response.has_redirect_location:
                     return response, await _body(response)
                 target = url.join(response.headers["Location"])
-            if target.host != url.host or (url.scheme == "https" and target.scheme != "https"):
+            if not may_follow(url, target):
                 raise BackendFailed(ELSEWHERE)
             url = target
         raise BackendFailed(REFUSED.format(status=response.status_code))
@@ -248,10 +246,3 @@ def _retry_after_s(response: httpx.Response) -> float:
     if moment.tzinfo is None:
         return 0.0
     return min(86_400.0, max(0.0, (moment - datetime.now(timezone.utc)).total_seconds()))
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return host in _LOCAL_NAMES

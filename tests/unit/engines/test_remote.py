@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from app.domain.ports import Aborted, EngineSession, JobClass
 from app.domain.transcript import Hypothesis
 from app.engines import remote
 from app.engines.remote import RemotePool
-from app.engines.remote_backend import Backend
+from app.engines.remote_backend import Backend, is_near, may_follow
 from tests.support.backend_server import Answer, Asked, BackendServer, Json, Reply, backend_server, good, transcript
 
 PCM = np.sin(np.arange(16_000) / 7).astype(np.float32)
@@ -154,6 +155,34 @@ class TestWhatIsSent:
         for url in ("http://a/v1", "http://a/v1/", "http://a/v1/audio/transcriptions", "http://a", "http://a/"):
             assert str(Backend("remote", url).endpoint("/models")) == "http://a/v1/models"
         assert str(Backend("remote", "http://a/audio/transcriptions").endpoint("/models")) == "http://a/models"
+
+    @pytest.mark.parametrize(
+        ("host", "expected"),
+        [
+            ("localhost", True),
+            ("asr", True),
+            ("host.docker.internal", True),
+            ("10.0.0.7", True),
+            ("::1", True),
+            ("api.openai.com", False),
+            ("8.8.8.8", False),
+        ],
+    )
+    def test_no_proxy_of_the_environment_stands_between_servers_of_one_network(self, host: str, expected: bool) -> None:
+        assert is_near(host) is expected
+
+    @pytest.mark.parametrize(
+        ("target", "may"),
+        [
+            ("http://a:8000/v2", True),
+            ("https://a/v1", True),
+            ("http://a:8001/v1", False),
+            ("http://b:8000/v1", False),
+        ],
+    )
+    def test_sound_and_credentials_stay_with_one_server(self, target: str, may: bool) -> None:
+        assert may_follow(httpx.URL("http://a:8000/v1"), httpx.URL(target)) is may
+        assert not may_follow(httpx.URL("https://a/v1"), httpx.URL("http://a/v1"))
 
 
 class TestWhatFails:
