@@ -108,6 +108,11 @@ def cut_loops(segments: Sequence[Segment], separator: str = " ") -> tuple[Segmen
     return tuple(kept)
 
 
+def copies_to_cut(words: int) -> int:
+    """Copies, back to back, of a phrase of so many words that ``cut_loops`` does not let pass."""
+    return _REPEATS_TO_CUT.get(words, _LONGER_TO_CUT)
+
+
 def _find_loop(plain: Sequence[str], limits: dict[int, int], longer: int) -> tuple[int, int] | None:
     """Position and length, in words, of the first phrase repeated back to back at least as often as its limit."""
     for start in range(len(plain)):

@@ -120,14 +120,21 @@ class LogitsFilter:
         if not logits or not 0 <= count <= space.longest or (count and not tokens):
             return False
         values = np.ctypeslib.as_array(self._row.from_address(logits))
-        said = [
-            ctypes.c_int32.from_address((tokens or 0) + _TOKEN_BYTES * index).value
-            for index in range(max(0, count - self._newest), count)
-        ]
-        if values[space.banned] != -np.inf or any(not 0 <= token < space.vocabulary for token in said):
+        said = _ids(tokens or 0, max(0, count - self._newest), count)
+        if values[space.banned] != -np.inf or (said and not 0 <= min(said) <= max(said) < space.vocabulary):
             return False
         self._lift(said, values)
         return True
+
+
+def _ids(tokens: int, first: int, after: int) -> list[int]:
+    """The ids of some of the tokens that lie in memory from ``tokens`` on."""
+    if first == after:
+        return []
+    step = _TOKEN_BYTES // 4
+    numbers = (ctypes.c_int32 * (step * (after - first))).from_address(tokens + _TOKEN_BYTES * first)
+    found: list[int] = np.ctypeslib.as_array(numbers)[::step].tolist()
+    return found
 
 
 def _nothing(*_: object) -> None:

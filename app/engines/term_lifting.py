@@ -1,19 +1,13 @@
-"""Key terms at work in one engine: their trees, and the filter that lifts their tokens while the library decodes."""
+"""The trees of key terms that one engine has been asked for."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from app.domain.languages import word_space
 from app.domain.options import Keyterm
 from app.domain.vocabulary import TermTree
-from app.engines.logits_hook import LogitsHook
 from app.engines.term_tokens import build_tree
 
 REMEMBERED_TREES = 32
@@ -21,30 +15,16 @@ REMEMBERED_TREES = 32
 
 
 class TermLifting:
-    """Lifts terms in the decodes of one context. ``token_bytes`` gives the bytes of a text token; their ids lie below
-    ``text_tokens``."""
+    """Knows which tokens to lift. ``token_bytes`` gives the bytes of a text token; their ids lie below ``text_tokens``."""
 
-    def __init__(self, binding: ModuleType, hook: LogitsHook, token_bytes: Callable[[int], bytes], text_tokens: int) -> None:
-        self._binding = binding
-        self._hook = hook
+    def __init__(self, token_bytes: Callable[[int], bytes], text_tokens: int) -> None:
         self._token_bytes = token_bytes
         self._text_tokens = text_tokens
         self._ranks: dict[bytes, int] = {}
         self._trees: OrderedDict[tuple[tuple[Keyterm, ...], str], TermTree] = OrderedDict()
 
-    def attach(self, parameters: Any, terms: tuple[Keyterm, ...], language: str) -> object | None:
-        """Make a decode with ``parameters`` favour ``terms``. Keep what is returned until it is over."""
-        tree = self._tree(terms, language) if terms else None
-        if not tree:
-            return None
-
-        def lift(said: list[int], logits: NDArray[np.float32]) -> None:
-            lifts = tree.lifts(said)
-            logits[lifts.tokens] += lifts.values
-
-        return self._hook.attach(self._binding, parameters, lift, tree.depth)
-
-    def _tree(self, terms: tuple[Keyterm, ...], language: str) -> TermTree:
+    def tree(self, terms: tuple[Keyterm, ...], language: str) -> TermTree:
+        """The tokens of ``terms``; an empty tree if the vocabulary cannot write them."""
         key = (terms, word_space(language))
         tree = self._trees.pop(key, None)
         if tree is None:

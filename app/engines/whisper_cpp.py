@@ -25,7 +25,7 @@ from app.engines.audio_ctx import FLASH_STEP_FRAMES, FULL_CONTEXT, STEP_FRAMES, 
 from app.engines.ggml_file import weights_problem
 from app.engines.logits_hook import LogitsHook, TokenSpace
 from app.engines.silence_probe import SilenceProbe
-from app.engines.term_lifting import TermLifting
+from app.engines.steering import Steering
 from app.engines.tokens import Token, TokenSegment, build_segments
 
 # Waiting OpenMP threads must not spin for long; the library reads this once, while it is loaded. See workers.THREAD_WAITING.
@@ -48,7 +48,8 @@ Of 64 clips and sentences (en, es, fr, de) both got all right, never below 0.98 
 TEMPERATURE_STEP = 0.2
 MOST_TOKENS_PER_S = 40
 MOST_TOKENS_BESIDES = 16
-"""A decoder that loops is stopped after as many tokens as the fastest speech in the most verbose script needs. whisper.cpp's
+"""A decoder that goes on and on (``loop_stop`` ends one that repeats itself) is stopped after as many tokens as the fastest
+speech in the most verbose script needs. whisper.cpp's
 own limit is 220 a window, 0.9 s at base dimensions: longer than all else that an interim of a second costs. Reaching a limit
 costs no words: the library goes on behind the last timestamp."""
 
@@ -83,13 +84,13 @@ class WhisperCppEngine:
         self._prompt_limit: int = binding.whisper_model_n_text_ctx(context) // 2
         multilingual = bool(binding.whisper_is_multilingual(context))
         languages = _languages(binding.whisper_model_n_vocab(context)) if multilingual else ENGLISH_ONLY
-        self._lifting = self._find_lifting()
+        self._steering = self._find_steering()
         self._silence = SilenceProbe.find(binding, context, threads)
         self.capabilities = EngineCapabilities(
-            languages, multilingual, translates=multilingual, favours_terms=self._lifting is not None
+            languages, multilingual, translates=multilingual, favours_terms=self._steering is not None
         )
 
-    def _find_lifting(self) -> TermLifting | None:
+    def _find_steering(self) -> Steering | None:
         context = self._context
         space = TokenSpace(
             vocabulary=binding.whisper_model_n_vocab(context),
@@ -98,7 +99,7 @@ class WhisperCppEngine:
         )
         hook = find_hook(space)
         token_bytes = partial(binding.whisper_token_to_bytes, context)
-        return None if hook is None else TermLifting(binding, hook, token_bytes, self._end_of_text)
+        return None if hook is None else Steering(binding, hook, token_bytes, self._end_of_text)
 
     @classmethod
     def load(cls, path: Path, threads: int, *, use_gpu: bool = False, flash_attention: bool = True) -> WhisperCppEngine:
@@ -198,9 +199,9 @@ class WhisperCppEngine:
         parameters = self._parameters(options, language, attempt)
         binding.assign_abort_callback(parameters, should_abort)
         spoken = "en" if options.translate else language
-        lifting = self._lifting.attach(parameters, attempt.terms, spoken) if self._lifting else None
+        steering = self._steering.attach(parameters, attempt.terms, spoken) if self._steering else None
         self._check_status(binding.whisper_full(self._context, parameters, samples, samples.size), should_abort)
-        del lifting  # the library held a bare pointer to it until here
+        del steering  # the library held a bare pointer to it until here
         segments = build_segments(self._read_segments(), spoken, self._end_of_text, duration_s, scores=options.scores)
         silence = self._silence.probability() if options.scores and segments and self._silence else None
         return tuple(replace(segment, temperature=options.temperature, no_speech_prob=silence) for segment in segments)

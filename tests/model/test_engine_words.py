@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from app.domain.audio import Pcm16k, seconds
 from app.domain.errors import Unavailable
 from app.domain.options import DecodeOptions
 from app.domain.ports import Aborted
 from app.domain.transcript import Hypothesis
+from app.engines.loop_stop import LEAST_TOKENS
 from app.engines.whisper_cpp import WhisperCppEngine, system_info
 
 pytestmark = pytest.mark.model
@@ -181,9 +184,10 @@ def test_an_abort_in_the_middle_of_a_decode_ends_it(engine: WhisperCppEngine) ->
 def test_a_result_that_loops_is_decoded_again_with_everything(
     engine: WhisperCppEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Far too little context for the audio: the model loses the thread, the guards see it, the full context mends it.
+    # Far too little context for the audio: the model loses the thread. How sure it is of the rest depends on what was
+    # decoded before (decision 0010), so nothing is sure enough here; the full context mends it.
     monkeypatch.setattr("app.engines.whisper_cpp.fitted_frames", lambda *_, **__: 64)
-    monkeypatch.setattr("app.domain.guards.MIN_AVG_LOGPROB", -0.2)
+    monkeypatch.setattr("app.domain.guards.MIN_AVG_LOGPROB", 0.0)
     hypothesis = decode(engine, read_clip("sentences-10s.wav"))
     assert hypothesis.retries == 1
     assert text(hypothesis) == SENTENCES
@@ -202,6 +206,29 @@ def test_a_limit_of_tokens_costs_no_words(engine: WhisperCppEngine, monkeypatch:
     monkeypatch.setattr(engine, "_parameters", noted)
     assert text(decode(engine, read_clip("sentences-10s.wav"))).lower() == SENTENCES.lower()
     assert asked == [16]
+
+
+def test_a_decoder_that_repeats_itself_is_ended_long_before_its_budget(
+    engine: WhisperCppEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One token is made the only one, until whoever stops loops makes the end of the text the only one.
+    assert engine._steering is not None  # noqa: SLF001 -- no audio makes this model loop
+    loops = engine._steering._loops  # noqa: SLF001
+    word = decode(engine, read_clip("hello-world.wav")).segments[0].tokens[0]
+    steps = 0
+
+    def repeat(said: list[int], logits: NDArray[np.float32]) -> None:
+        nonlocal steps
+        steps += 1
+        logits[word] = logits.max() + 50
+        loops.lift(said, logits)
+
+    monkeypatch.setattr(engine._steering, "_loops", SimpleNamespace(lift=repeat))  # noqa: SLF001
+    hypothesis = decode(engine, read_clip("sentences-10s.wav"), temperature_fallback=False)
+    assert hypothesis.retries == 1
+    assert steps <= 2 * (LEAST_TOKENS + 1)
+    monkeypatch.undo()
+    assert text(decode(engine, read_clip("sentences-10s.wav"))) == SENTENCES
 
 
 @pytest.mark.parametrize("kept", [0, 1000, 5_000_000, -1])
