@@ -29,6 +29,10 @@ from benchmarks.expand_selftest import expand
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 AUDIO = ROOT / "tests" / "audio"
+SHARED = ROOT.parent / "shared"
+"""What is kept beside the checkout: more clips, with their words and times, and the self-test model's synthesiser. No
+benchmark needs it to be imported, and most do without it."""
+
 API_KEY = "benchmark"
 
 
@@ -44,6 +48,15 @@ def expanded_model(size: str) -> Path:
     return target
 
 
+def needed(folder: Path, file: str, option: str) -> Path:
+    """``folder`` if ``file`` is in it; else the program ends with a sentence that names ``option``."""
+    if not (folder / file).is_file():
+        raise SystemExit(
+            f"{folder / file} is missing: it is kept beside the repository, not in it. Say where with {option}."
+        )
+    return folder
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server: its address, its process id, and a client that holds its key."""
@@ -54,8 +67,11 @@ class Server:
 
 
 @contextmanager
-def running_server(model: Path, **environment: str) -> Iterator[Server]:
-    """Start ``whisperapi serve`` on a free port with ``model`` as its default; stop it at the end."""
+def running_server(model: Path, *, python: Path | None = None, **environment: str) -> Iterator[Server]:
+    """Start ``whisperapi serve`` on a free port with ``model`` as its default; stop it at the end.
+
+    ``python`` is that of another environment with what this project needs, for another build of the engine.
+    """
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder) / "models"
         models.mkdir()
@@ -68,7 +84,7 @@ def running_server(model: Path, **environment: str) -> Iterator[Server]:
             "WHISPERAPI_API_KEY": API_KEY,
             "WHISPERAPI_LOG_LEVEL": "error",
         }
-        command = [sys.executable, "-m", "cli", "serve"]
+        command = [str(python or sys.executable), "-m", "cli", "serve"]
         process = subprocess.Popen(command, env=os.environ | given | environment, stdout=subprocess.PIPE, cwd=ROOT)
         try:
             assert process.stdout is not None  # noqa: S101 - it was asked for

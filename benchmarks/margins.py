@@ -2,7 +2,8 @@
 
 Every recording goes through the server's own detector, chunker and engine, in this process. Words: all clips of a folder
 with a manifest, and fresh synthetic sentences, alone and in talks. Time: the clips, at the dimensions of a real model. The
-first row is raw whisper.cpp: whole file, full context. ``--speech`` is a folder with the self-test model's synthesiser.
+first row is raw whisper.cpp: whole file, full context. Clips and the self-test model's synthesiser (which needs SciPy and
+libespeak-ng) are kept beside the repository, in ``../shared``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from app.domain.packing import Packing
 from app.engines import whisper_cpp
 from app.engines.audio_ctx import FRAMES_PER_SECOND, MARGIN_FRAMES, fitted_frames
 from app.engines.cpu import usable_cores
-from benchmarks.harness import AUDIO, ROOT, expanded_model, save
+from benchmarks.harness import ROOT, SHARED, expanded_model, needed, save
 
 MARGINS = (0, 32, 64, 128)
 LENGTHS_S = (28.0,)
@@ -53,15 +54,17 @@ def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="base", choices=["tiny", "base", "small"])
-    parser.add_argument("--clips", type=Path, default=AUDIO, help="folder with clips and their manifest.json")
-    parser.add_argument("--speech", type=Path, help="folder with selftest_synth.py")
-    parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--clips", type=Path, default=SHARED / "audio", help="folder with clips and their manifest.json")
+    parser.add_argument("--speech", type=Path, default=SHARED / "models", help="folder with selftest_synth.py")
+    parser.add_argument("--sentences", type=int, default=200, help="fresh synthetic sentences; 0: the clips alone")
+    parser.add_argument("--seed", type=int, default=20261120, help="another one makes other sentences")
     parser.add_argument("--timed", action="store_true", help="measure time too; wants a quiet machine")
     arguments = parser.parse_args()
-    clips = read_clips(arguments.clips)
+    clips = read_clips(needed(arguments.clips, "manifest.json", "--clips"))
     sets = {"clips": clips}
-    if arguments.speech:
-        sentences = synthesise(arguments.speech, arguments.sentences)
+    if arguments.sentences:
+        folder = needed(arguments.speech, "selftest_synth.py", "--speech")
+        sentences = synthesise(folder, arguments.sentences, arguments.seed)
         sets |= {"sentences": sentences, "talks": talks(sentences)}
     engine = whisper_cpp.WhisperCppEngine.load(ROOT / "models" / "ggml-selftest.bin", usable_cores())
     timed = whisper_cpp.WhisperCppEngine.load(expanded_model(arguments.size), usable_cores()) if arguments.timed else None
@@ -134,7 +137,8 @@ def word_errors(recognise: Recogniser, recordings: Sequence[Recording]) -> dict[
         said, heard = plain(recording.text), plain(text)
         distance = edits(said, heard)
         errors, words, wrong, retries = errors + distance, words + len(said), wrong + bool(distance), retries + again
-    return {"wer": round(100 * errors / max(1, words), 2), "wrong": wrong, "of": len(recordings), "retries": retries}
+    rate = round(100 * errors / max(1, words), 2)
+    return {"wer": rate, "errors": errors, "words": words, "wrong": wrong, "of": len(recordings), "retries": retries}
 
 
 def plain(text: str) -> list[str]:
@@ -167,12 +171,12 @@ def read_clips(folder: Path) -> list[Recording]:
     return found
 
 
-def synthesise(folder: Path, count: int) -> list[Recording]:
+def synthesise(folder: Path, count: int, seed: int) -> list[Recording]:
     """Fresh English sentences of the self-test model's grammar, in the voices it knows."""
     sys.path.insert(0, str(folder))
     grammar: Any = importlib.import_module("selftest_grammar")
     synth: Any = importlib.import_module("selftest_synth")
-    rng, espeak = np.random.default_rng(20261120), synth.Espeak()
+    rng, espeak = np.random.default_rng(seed), synth.Espeak()
     found = []
     for _ in range(count):
         sentence = grammar.sentence(rng, "en")

@@ -23,7 +23,7 @@ from app.domain.chunking import FITTED, Chunk, Chunker
 from app.domain.options import DecodeOptions
 from app.engines.cpu import usable_cores
 from app.engines.whisper_cpp import WhisperCppEngine
-from benchmarks.harness import AUDIO, ROOT, expanded_model, save
+from benchmarks.harness import ROOT, SHARED, expanded_model, needed, save
 from benchmarks.margins import VAD, edits, plain, read_clips
 
 MODES = ("flash attention", "plain attention", "plain attention and DTW")
@@ -34,9 +34,10 @@ def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="base", choices=["tiny", "base", "small"])
-    parser.add_argument("--clips", type=Path, default=AUDIO, help="folder with clips and their manifest.json")
+    parser.add_argument("--clips", type=Path, default=SHARED / "audio", help="folder with clips and their manifest.json")
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
+    needed(arguments.clips, "manifest.json", "--clips")
     manifest = json.loads((arguments.clips / "manifest.json").read_text(encoding="utf-8"))
     truths = [clip["words"] for clip in manifest["clips"] if (arguments.clips / clip["file"]).exists()]
     clips = [(clip, list(cut(clip.pcm))) for clip in read_clips(arguments.clips)]

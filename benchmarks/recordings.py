@@ -12,6 +12,8 @@ import io
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,7 +25,18 @@ from app.engines.cpu import usable_cores
 from benchmarks.harness import Server, expanded_model, median, read_clip, running_server, save
 
 Pcm = np.ndarray[Any, np.dtype[np.float32]]
-SENTENCES = ("sentences-10s.wav", "dialogue-two-speakers.wav", "phone-number.wav", "damn-uh-um.wav")
+SENTENCES = ("sentences-10s", "dialogue-two-speakers", "phone-number", "damn-uh-um")
+TEXTS = {
+    "sentences-10s": "Good morning John. How are you today? Please open the red door. The window is blue.",
+    "dialogue-two-speakers": (
+        "Hello Mary how are you? Good morning John. Where is the red door? "
+        "The door is open. Thank you good night. Call me tomorrow."
+    ),
+    "phone-number": "My phone number is five five five one two three four.",
+    "damn-uh-um": "Uh my name is John. Damn the light is off. Um call me tomorrow.",
+    "late-start": "Please call me today.",
+}
+"""What is said in the clips that talks are made of."""
 
 _RAW = """
 import sys, time, numpy as np
@@ -47,8 +60,8 @@ def main() -> None:
     table: dict[str, Any] = {}
     with running_server(model) as server:
         for name, pcm in (
-            ("talk", talk(arguments.seconds, 0.0)),
-            ("talk, one third silence", talk(arguments.seconds, 1 / 3)),
+            ("talk", talk(arguments.seconds, 0.0).pcm),
+            ("talk, one third silence", talk(arguments.seconds, 1 / 3).pcm),
         ):
             ours: list[float] = []
             raw: list[float] = []
@@ -71,20 +84,34 @@ def main() -> None:
     save(f"recordings-{arguments.size}", table)
 
 
-def talk(seconds: float, silence: float) -> Pcm:
+@dataclass(frozen=True)
+class Talk:
+    """Samples, and the names of the clips that they are made of, in order."""
+
+    pcm: Pcm
+    clips: list[str]
+
+
+def talk(seconds: float, silence: float) -> Talk:
     """Clips one after the other; ``silence`` is the share of the length that is pauses of ten seconds between them."""
-    clips = [read_clip(name) for name in SENTENCES]
+    clips = {name: read_clip(f"{name}.wav") for name in SENTENCES}
     pieces: list[Pcm] = []
-    spoken = silent = index = 0
+    names: list[str] = []
+    spoken = silent = 0
     while spoken + silent < seconds * 16_000:
         if silent < silence * (spoken + silent):
             pieces.append(np.zeros(160_000, np.float32))
             silent += 160_000
         else:
-            pieces.append(clips[index % len(clips)])
+            names.append(SENTENCES[len(names) % len(SENTENCES)])
+            pieces.append(clips[names[-1]])
             spoken += pieces[-1].size
-            index += 1
-    return np.concatenate(pieces)
+    return Talk(np.concatenate(pieces), names)
+
+
+def said(clips: Sequence[str]) -> str:
+    """What is said in these clips, one after the other."""
+    return " ".join(TEXTS[name] for name in clips)
 
 
 def _ours(server: Server, pcm: Pcm) -> tuple[float, int]:

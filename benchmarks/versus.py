@@ -3,7 +3,9 @@
 The self-test model at real dimensions, converted for each peer; same samples, same cores; the runs alternate, so that a slow
 minute of the machine meets everybody; medians and their ratios. ``--peers`` is the Python of an environment with
 faster-whisper, openai-whisper, torch and tiktoken; without it only raw whisper.cpp is compared. A peer that was not asked
-for an item of work has no figure there.
+for an item of work has no figure there. ``--ours`` is the Python of another environment of this project, one with the
+engine that ``whisperapi engine build`` makes: this server runs on both engines then, raw whisper.cpp always on the one
+installed here.
 """
 
 from __future__ import annotations
@@ -30,9 +32,12 @@ from app.domain.audio import Pcm16k
 from app.engines.cpu import usable_cores
 from benchmarks.harness import ROOT, Server, expanded_model, median, read_clip, running_server, save
 from benchmarks.margins import edits, plain
-from benchmarks.recordings import talk
+from benchmarks.recordings import said, talk
 
 OURS = {"ours": {}, "ours, workers of one thread": {"WHISPERAPI_WORKERS": str(usable_cores()), "WHISPERAPI_THREADS": "1"}}
+OTHER_ENGINE = ", other engine"
+"""Ends the names of this server's ways on the engine of ``--ours``."""
+
 PEERS = {"raw": "ggml", "faster": "ctranslate2", "faster-int8": "ctranslate2", "openai": "openai.pt"}
 BATCHED = {"faster-batched": "ctranslate2", "faster-int8-batched": "ctranslate2"}
 LIMITS = [
@@ -47,15 +52,17 @@ LIMITS = [
 """Work, against whom, and the ratio that is wanted at most."""
 
 LONG_S = 200.0
+PEER_PACKAGES = ("faster-whisper", "ctranslate2", "openai-whisper", "torch")
 Way = Callable[[list[Pcm16k]], tuple[float, list[str]]]
 
 
 @dataclass(frozen=True)
 class Work:
-    """Samples to recognise, at once by those who can, and who is asked to."""
+    """Samples to recognise, at once by those who can, who is asked to, and what was said if that is known."""
 
     pieces: list[Pcm16k]
     asked: tuple[str, ...]
+    text: str | None
 
 
 def main() -> None:
@@ -63,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="base", choices=["tiny", "base", "small"])
     parser.add_argument("--peers", type=Path, help="python of the competitors' environment")
+    parser.add_argument("--ours", type=Path, help="python of an environment of this project with another engine build")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=600.0, help="length of the talks")
     parser.add_argument("--only", nargs="*", default=[], help="names of items of work")
@@ -73,25 +81,27 @@ def main() -> None:
         ways: dict[str, Way] = {}
         for name, environment in OURS.items():
             ways[name] = _server_way(open_.enter_context(running_server(model, **environment)))
+            if arguments.ours:
+                server = open_.enter_context(running_server(model, python=arguments.ours, **environment))
+                ways[name + OTHER_ENGINE] = _server_way(server)
         ways["raw"] = open_.enter_context(_peer(Path(sys.executable), "raw", model))
         if arguments.peers:
             folder = _converted(arguments.peers, model)
             for kind, file in (PEERS | BATCHED).items():
                 if kind != "raw" and any(kind in work.asked for work in works.values()):
                     ways[kind] = open_.enter_context(_peer(arguments.peers, kind, folder / file))
-        table = {name: measure(work, ways, arguments.repeat) for name, work in works.items()}
-    for name, row in table.items():
-        for other in row["seconds"]:
-            limit = next((limit for work, peer, limit in LIMITS if (work, peer) == (name, other)), None)
-            ratio = row["best_s"] / row["seconds"][other]
-            print(f"{name:26} {other:28} {row['seconds'][other]:8.3f} s  ours/theirs {ratio:5.2f}  wanted {limit or ''}")
-    versions = _versions(arguments.peers) if arguments.peers else []
-    save(f"versus-{arguments.size}", {"works": table, "peers": versions, "limits": LIMITS})
+        table = {}
+        for name, work in works.items():
+            table[name] = measure(work, ways, arguments.repeat)
+            _show(name, table[name])
+    peers = _versions(arguments.peers, PEER_PACKAGES) if arguments.peers else {}
+    other = _versions(arguments.ours, ("pywhispercpp",)) if arguments.ours else {}
+    save(f"versus-{arguments.size}", {"works": table, "peers": peers, "other_engine": other, "limits": LIMITS})
 
 
 def measure(work: Work, ways: dict[str, Way], repeat: int) -> dict[str, Any]:
-    """Median seconds of everybody asked, one after the other in every round, and how far their words differ from raw's."""
-    asked = [name for name in ways if name in OURS or name in work.asked]
+    """Median seconds of everybody asked, one after the other in every round, their words, and our shares of their time."""
+    asked = [name for name in ways if _is_ours(name) or name in work.asked]
     times: dict[str, list[float]] = {name: [] for name in asked}
     heard: dict[str, list[str]] = {}
     short = sum(pcm.size for pcm in work.pieces) < LONG_S * 16_000
@@ -101,13 +111,34 @@ def measure(work: Work, ways: dict[str, Way], repeat: int) -> dict[str, Any]:
                 times[name].append(elapsed_s)
     seconds = {name: median(values) for name, values in times.items()}
     words = {name: plain(" ".join(texts)) for name, texts in heard.items()}
+    truth = None if work.text is None else plain(work.text)
     return {
         "audio_s": round(sum(pcm.size for pcm in work.pieces) / 16_000, 2),
-        "best_s": min(seconds[name] for name in OURS),
+        "runs": repeat,
         "seconds": seconds,
+        "ratios": {
+            name: {peer: round(seconds[name] / seconds[peer], 3) for peer in asked if not _is_ours(peer)}
+            for name in asked
+            if _is_ours(name)
+        },
         "words": {name: len(said) for name, said in words.items()},
         "words_unlike_raw": {name: edits(words["raw"], said) for name, said in words.items()},
+        "word_errors": truth and {name: edits(truth, said) for name, said in words.items()},
+        "words_said": truth and len(truth),
     }
+
+
+def _is_ours(name: str) -> bool:
+    return name.removesuffix(OTHER_ENGINE) in OURS
+
+
+def _show(name: str, row: dict[str, Any]) -> None:
+    """Print one item of work while the others go on."""
+    for ours, ratios in row["ratios"].items():
+        for peer, ratio in ratios.items():
+            limit = next((limit for work, other, limit in LIMITS if (work, other) == (name, peer)), None)
+            figures = f"{row['seconds'][ours]:8.3f} s against {row['seconds'][peer]:8.3f} s = {ratio:5.2f} x"
+            print(f"{name:24} {ours:42} {peer:15} {figures}  wanted {limit or ''}", flush=True)
 
 
 def one_round(ways: dict[str, Way], pieces: list[Pcm16k]) -> list[tuple[str, tuple[float, list[str]]]]:
@@ -117,16 +148,21 @@ def one_round(ways: dict[str, Way], pieces: list[Pcm16k]) -> list[tuple[str, tup
 
 def _works(seconds: float) -> dict[str, Work]:
     names = ("sentences-10s", "dialogue-two-speakers", "phone-number", "damn-uh-um", "late-start")
-    sentences, dialogue, phone, um, late = (read_clip(f"{name}.wav") for name in names)
-    longer = [np.concatenate(pair) for pair in ((phone, um), (late, phone), (um, late))]
-    eight = [sentences, dialogue, phone, um, late, *longer]
+    sentences, dialogue, phone, um, late = names
+    eight = [(sentences,), (dialogue,), (phone,), (um,), (late,), (phone, um), (late, phone), (um, late)]
+    clips = {name: read_clip(f"{name}.wav") for name in names}
     everybody = tuple(PEERS)
+    spoken, pausing = talk(seconds, 0.0), talk(seconds, 1 / 3)
     return {
-        "3 s clip": Work([sentences[: 3 * 16_000]], everybody),
-        "11 s clip": Work([dialogue], everybody),
-        "8 clips at once": Work(eight, ("raw", "faster-int8")),
-        "talk": Work([talk(seconds, 0.0)], ("raw", "faster-batched")),
-        "talk, one third silence": Work([talk(seconds, 1 / 3)], ("raw", "faster-batched")),
+        "3 s clip": Work([clips[sentences][: 3 * 16_000]], everybody, None),
+        "11 s clip": Work([clips[dialogue]], everybody, said([dialogue])),
+        "8 clips at once": Work(
+            [np.concatenate([clips[name] for name in group]) for group in eight],
+            ("raw", "faster-int8"),
+            said([name for group in eight for name in group]),
+        ),
+        "talk": Work([spoken.pcm], ("raw", "faster-batched"), said(spoken.clips)),
+        "talk, one third silence": Work([pausing.pcm], ("raw", "faster-batched"), said(pausing.clips)),
     }
 
 
@@ -189,10 +225,10 @@ def _converted(python: Path, model: Path) -> Path:
     return folder
 
 
-def _versions(python: Path) -> list[str]:
-    names = ("faster-whisper", "ctranslate2", "openai-whisper", "torch")
-    code = f"from importlib.metadata import version\nfor n in {names!r}: print(n, version(n))"
-    return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+def _versions(python: Path, names: tuple[str, ...]) -> dict[str, str]:
+    code = f"from importlib.metadata import version\nfor n in {names!r}: print(version(n))"
+    printed = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout
+    return dict(zip(names, printed.split(), strict=True))
 
 
 if __name__ == "__main__":
