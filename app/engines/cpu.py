@@ -44,7 +44,7 @@ def missing_features(cpuinfo: str) -> tuple[str, ...]:
 def lacking_features(root: Path = Path("/")) -> tuple[str, ...]:
     """What this machine's processor lacks of ``NEEDED_FEATURES``; empty where it does not say."""
     try:
-        return missing_features((root / "proc/cpuinfo").read_text())
+        return missing_features((root / "proc/cpuinfo").read_text(errors="replace"))
     except OSError:
         return ()
 
@@ -130,35 +130,51 @@ def _performance_cores() -> int | None:
 def cpu_name(root: Path = Path("/")) -> str:
     """What the processor calls itself."""
     try:
-        lines = (root / "proc/cpuinfo").read_text().splitlines()
+        lines = (root / "proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:
-    """The smallest CPU quota, in cores, on the way from this process's control group up to the root; None if unlimited."""
+    """The smallest CPU quota, in cores, on the way from this process's control group up to the root; None if unlimited.
+
+    Whatever does not look as the kernel writes it (other systems imitate these files) is no quota.
+    """
     try:
-        memberships = (root / "proc/self/cgroup").read_text().splitlines()
+        memberships = (root / "proc/self/cgroup").read_text(errors="surrogateescape").splitlines()
     except OSError:
         return None
     quotas = []
     for line in memberships:
-        hierarchy, controllers, path = line.split(":", 2)
+        hierarchy, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if not colon:
+            continue
         if hierarchy == "0":
-            base = root / "sys/fs/cgroup"
+            names = [""]
         elif "cpu" in controllers.split(","):
-            base = root / "sys/fs/cgroup/cpu"
+            names = ["cpu", controllers]  # the second is the mount itself, the first a link to it that containers may lack
         else:
             continue
-        # Inside a container the path may name a group that is not mounted here: the mount point then is the group.
-        group = base / path.lstrip("/")
-        for folder in (group, *group.parents):
-            quotas.append(_folder_quota(folder))
-            if folder == base:
-                break
-    found = [quota for quota in quotas if quota is not None]
-    return min(found) if found else None
+        quotas += [quota for name in names for quota in _quotas_up(root / "sys/fs/cgroup" / name, path)]
+    return min(quotas, default=None)
+
+
+def _quotas_up(base: Path, path: str) -> list[float]:
+    """The quotas of a control group below the mount ``base`` and of all above it.
+
+    Inside a container the path may name a group that is not mounted here: the mount point then is the group.
+    """
+    found = []
+    group = base / path.lstrip("/")
+    for folder in (group, *group.parents):
+        quota = _folder_quota(folder)
+        if quota is not None:
+            found.append(quota)
+        if folder == base:
+            break
+    return found
 
 
 def _folder_quota(folder: Path) -> float | None:
@@ -169,7 +185,7 @@ def _folder_quota(folder: Path) -> float | None:
         else:
             quota = (folder / "cpu.cfs_quota_us").read_text().strip()
             period = (folder / "cpu.cfs_period_us").read_text().strip()
-        return None if quota in ("max", "-1") else int(quota) / int(period)
+        return int(quota) / int(period) if quota not in ("max", "-1") and int(quota) > 0 else None
     except (OSError, ValueError, ZeroDivisionError):
         return None
 

@@ -100,6 +100,40 @@ def test_the_old_interface_is_read_too(tmp_path: Path) -> None:
     assert cgroup_quota(root) == 3.0
 
 
+def test_the_old_interface_is_found_without_the_link_to_its_mount(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "5:cpu,cpuacct:/x\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "150000\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+        },
+    )
+    assert cgroup_quota(root) == 1.5
+
+
+@pytest.mark.parametrize("memberships", [b"", b"\n", b"garbage\n", b"0:\n", b"0::/\xff\xfe\n", b"::\n"])
+def test_memberships_of_another_form_are_no_quota(memberships: bytes, tmp_path: Path) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_bytes(memberships)
+    assert cgroup_quota(tmp_path) is None
+
+
+def test_odd_lines_do_not_hide_the_quota_beside_them(tmp_path: Path) -> None:
+    root = write(tmp_path, {"proc/self/cgroup": "garbage\n\n0::/a:b\n", "sys/fs/cgroup/a:b/cpu.max": "300000 100000\n"})
+    assert cgroup_quota(root) == 3.0
+
+
+@pytest.mark.parametrize("limit", ["", "100000", "0 100000", "-5 100000", "100000 0", "max", "some 100000"])
+def test_limits_of_another_form_are_no_quota(limit: str, tmp_path: Path) -> None:
+    assert cgroup_quota(write(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": f"{limit}\n"})) is None
+
+
+def test_a_limit_that_may_not_be_read_is_no_quota(tmp_path: Path) -> None:
+    root = write(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max/inside": ""})
+    assert cgroup_quota(root) is None
+
+
 def test_no_quota_is_none(tmp_path: Path) -> None:
     assert cgroup_quota(tmp_path) is None
     assert cgroup_quota(write(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"})) is None
