@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from app.audio.vad import load_vad
 from app.engines.cpu import cpu_problem, plan_workers, usable_cores
@@ -52,9 +53,9 @@ def _show(findings: list[Finding]) -> None:
     styles = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILURE: "red"}
     for finding in findings:
         style = styles[finding.outcome]
-        console.print(f"[{style}]{finding.outcome.value:8}[/{style}] {finding.check}: {finding.detail}")
+        console.print(f"[{style}]{finding.outcome.value:8}[/{style}] {finding.check}: {escape(finding.detail)}")
         if finding.remedy:
-            console.print(f"         -> {finding.remedy}")
+            console.print(f"         -> {escape(finding.remedy)}")  # names of extras stand in brackets
 
 
 def _processor(_: Settings) -> Finding:

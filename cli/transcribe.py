@@ -95,7 +95,7 @@ def _transcribe(files: list[Path], asked: ListenRequest, model: str | None) -> i
     found, notice = ensure_default_model(settings, build_catalog(settings), console)
     settings = settings.model_copy(update={"default_model": found.info.name, "preload_models": ()})
     if notice is not None:
-        console.print(f"NOTE: {notice}", highlight=False)
+        console.print(f"NOTE: {notice}", highlight=False, markup=False)
     return asyncio.run(_transcribe_all(settings, files, asked, console))
 
 
@@ -126,7 +126,7 @@ async def _transcribe_one(services: Services, file: Path, options: TranscribeOpt
             async with services.transcriber.admit(options) as job:
                 return await job.run(source, lambda done_s: progress.update(task, completed=done_s))
         except SttError as error:
-            console.print(f"error: {file.name}: {error.message}", highlight=False)
+            console.print(f"error: {file.name}: {error.message}", highlight=False, markup=False)
             return None
 
 
@@ -134,7 +134,7 @@ def _show_warnings(transcript: Transcript, console: Console) -> None:
     """What was asked for and not done. Warnings of the model itself were printed at the start."""
     for warning in transcript.warnings:
         if warning.parameter != "model":
-            console.print(f"warning: {warning.parameter}: {warning.message}", highlight=False)
+            console.print(f"warning: {warning.parameter}: {warning.message}", highlight=False, markup=False)
 
 
 def _rendered(transcript: Transcript, asked: ListenRequest, file: Path) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli.doctor import _show
+from cli.doctor_finding import Finding, Outcome
 from cli.main import app
 
 RUNNER = CliRunner()
@@ -88,3 +90,10 @@ def test_version_is_printed() -> None:
     from app import __version__
 
     assert RUNNER.invoke(app, ["version"]).output.strip() == __version__
+
+
+def test_what_stands_in_brackets_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    _show([Finding("speakers", Outcome.OK, "told apart [basic]", "pip install 'whisperapi[diarize]'")])
+    shown = capsys.readouterr().out
+    assert "told apart [basic]" in shown
+    assert "pip install 'whisperapi[diarize]'" in shown
