@@ -64,7 +64,8 @@ def main() -> None:
 
 def beams(engine: WhisperCppEngine, folder: Path) -> dict[str, Any]:
     """Words wrong and seconds over all clips, by the number of beams."""
-    clips = [(clip, list(cut(clip.pcm))) for clip in read_clips(folder)]
+    step_s = engine.capabilities.context_step_s
+    clips = [(clip, list(cut(clip.pcm, step_s))) for clip in read_clips(folder)]
     found = {}
     for count in BEAMS:
         errors = words = 0

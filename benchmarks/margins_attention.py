@@ -1,7 +1,7 @@
 """Flash attention, plain attention, and plain with DTW: ``python -m benchmarks.margins_attention``.
 
 Words and the error of word starts against the manifest of a folder of clips, and the seconds the same clips take at the
-dimensions of a real model, cut and fitted as the server does it.
+dimensions of a real model, cut and fitted as the server does it for each of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import _pywhispercpp as binding
 import numpy as np
 
 from app.domain.audio import Pcm16k, seconds
-from app.domain.chunking import FITTED, Chunk, Chunker
+from app.domain.chunking import Chunk, Chunker, chunking_for
 from app.domain.options import DecodeOptions
 from app.engines.cpu import usable_cores
 from app.engines.whisper_cpp import WhisperCppEngine
@@ -40,14 +40,15 @@ def main() -> None:
     needed(arguments.clips, "manifest.json", "--clips")
     manifest = json.loads((arguments.clips / "manifest.json").read_text(encoding="utf-8"))
     truths = [clip["words"] for clip in manifest["clips"] if (arguments.clips / clip["file"]).exists()]
-    clips = [(clip, list(cut(clip.pcm))) for clip in read_clips(arguments.clips)]
     table: dict[str, Any] = {mode: {} for mode in MODES}
     engines = {mode: load(expanded_model(arguments.size), mode) for mode in MODES}
+    recordings = read_clips(arguments.clips)
+    cuts = {mode: [(clip, list(cut(clip.pcm, step_s(engine)))) for clip in recordings] for mode, engine in engines.items()}
     times: dict[str, list[float]] = {mode: [] for mode in MODES}
     for _ in range(arguments.repeat):
         for mode in MODES:
             started = perf_counter()
-            for clip, chunks in clips:
+            for clip, chunks in cuts[mode]:
                 for chunk in chunks:
                     engines[mode].transcribe(chunk.pcm, DecodeOptions(language=clip.language), lambda: False)
             times[mode].append(perf_counter() - started)
@@ -55,7 +56,7 @@ def main() -> None:
         engine = load(ROOT / "models" / "ggml-selftest.bin", mode)
         errors: list[float] = []
         wrong = words = 0
-        for (clip, chunks), truth in zip(clips, truths, strict=True):
+        for (clip, chunks), truth in zip(cuts[mode], truths, strict=True):
             heard = [word for chunk in chunks for word in starts(engine, chunk, clip.language, dtw="DTW" in mode)]
             said, got = plain(clip.text), [text for text, _ in heard]
             wrong, words = wrong + edits(said, got), words + len(said)
@@ -86,9 +87,14 @@ def load(path: Path, mode: str) -> WhisperCppEngine:
     return WhisperCppEngine(context, usable_cores(), flash_attention=False)
 
 
-def cut(pcm: Pcm16k) -> Iterator[Chunk]:
-    """The chunks of a recording."""
-    chunker = Chunker(FITTED)
+def step_s(engine: WhisperCppEngine) -> float:
+    """In which steps its encoder is fitted, in seconds."""
+    return engine.capabilities.context_step_s
+
+
+def cut(pcm: Pcm16k, context_step_s: float) -> Iterator[Chunk]:
+    """The chunks of a recording for such an engine."""
+    chunker = Chunker(chunking_for(context_step_s))
     yield from chunker.feed(pcm, VAD.stream().feed(pcm))
     yield from chunker.flush()
 

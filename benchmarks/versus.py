@@ -34,7 +34,11 @@ from benchmarks.harness import ROOT, Server, expanded_model, median, read_clip, 
 from benchmarks.margins import edits, plain
 from benchmarks.recordings import said, talk
 
-OURS = {"ours": {}, "ours, workers of one thread": {"WHISPERAPI_WORKERS": str(usable_cores()), "WHISPERAPI_THREADS": "1"}}
+OURS = {
+    "ours": {},
+    "ours, workers of one thread": {"WHISPERAPI_WORKERS": str(usable_cores()), "WHISPERAPI_THREADS": "1"},
+    "ours, plain attention": {"WHISPERAPI_FLASH_ATTENTION": "false"},
+}
 OTHER_ENGINE = ", other engine"
 """Ends the names of this server's ways on the engine of ``--ours``."""
 
@@ -71,6 +75,7 @@ def main() -> None:
     parser.add_argument("--size", default="base", choices=["tiny", "base", "small"])
     parser.add_argument("--peers", type=Path, help="python of the competitors' environment")
     parser.add_argument("--ours", type=Path, help="python of an environment of this project with another engine build")
+    parser.add_argument("--skip", nargs="*", default=[], help="names of this server's ways to leave out")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=600.0, help="length of the talks")
     parser.add_argument("--only", nargs="*", default=[], help="names of items of work")
@@ -80,6 +85,8 @@ def main() -> None:
     with ExitStack() as open_:
         ways: dict[str, Way] = {}
         for name, environment in OURS.items():
+            if name in arguments.skip:
+                continue
             ways[name] = _server_way(open_.enter_context(running_server(model, **environment)))
             if arguments.ours:
                 server = open_.enter_context(running_server(model, python=arguments.ours, **environment))

@@ -30,6 +30,7 @@ class EngineCapabilities:
     ``favours_terms``: ``DecodeOptions.keyterms`` have an effect; ``searches``: ``beam_size`` and ``best_of`` have one.
     ``times_words``: the words' times are measured, not spread over the sound; ``rates_words``: their confidences are their
     own. Engines elsewhere may show either only as they answer.
+    ``context_step_s``: with ``DecodeOptions.fit_context`` less audio is less work, in steps of so many seconds; 0: never.
     """
 
     languages: tuple[str, ...]
@@ -40,6 +41,7 @@ class EngineCapabilities:
     searches: bool = True
     times_words: bool = True
     rates_words: bool = True
+    context_step_s: float = 0.0
 
 
 class Engine(Protocol):

@@ -55,7 +55,9 @@ class ScriptedEngine:
         languages: tuple[str, ...] = ("en", "es", "fr", "de"),
         failures: Iterable[Exception | None] = (),
     ) -> None:
-        self.capabilities = EngineCapabilities(languages, multilingual=len(languages) > 1, translates=len(languages) > 1)
+        self.capabilities = EngineCapabilities(
+            languages, multilingual=len(languages) > 1, translates=len(languages) > 1, context_step_s=5.12
+        )
         self.calls: list[Call] = []
         self.failures = deque(failures)
         self._scripts = deque(scripts or ((),))

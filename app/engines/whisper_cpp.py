@@ -21,7 +21,7 @@ from app.domain.languages import word_space
 from app.domain.options import DecodeOptions, Keyterm
 from app.domain.ports import Aborted, EngineCapabilities
 from app.domain.transcript import Hypothesis, LanguageGuess, Segment
-from app.engines.audio_ctx import FLASH_STEP_FRAMES, FULL_CONTEXT, STEP_FRAMES, fitted_frames
+from app.engines.audio_ctx import FLASH_STEP_FRAMES, FRAMES_PER_SECOND, FULL_CONTEXT, STEP_FRAMES, fitted_frames
 from app.engines.ggml_file import weights_problem
 from app.engines.logits_hook import LogitsHook, TokenSpace
 from app.engines.silence_probe import SilenceProbe
@@ -87,7 +87,11 @@ class WhisperCppEngine:
         self._steering = self._find_steering()
         self._silence = SilenceProbe.find(binding, context, threads)
         self.capabilities = EngineCapabilities(
-            languages, multilingual, translates=multilingual, favours_terms=self._steering is not None
+            languages,
+            multilingual,
+            translates=multilingual,
+            favours_terms=self._steering is not None,
+            context_step_s=self._step_frames / FRAMES_PER_SECOND,
         )
 
     def _find_steering(self) -> Steering | None:

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import BinaryIO
 
 from app.domain.audio import AudioLimits
+from app.domain.chunking import ChunkingOptions, chunking_for
 from app.domain.errors import DecodeTimeout, InvalidParameter, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions, DecodingChoices, Keyterm, TranscribeOptions
 from app.domain.ports import AudioDecoder, Diarizer, EngineCapabilities, EnginePool, EngineSession, InstalledModel, Vad
@@ -127,7 +128,7 @@ class Transcriber:
             code_switching=options.code_switching and not options.detect_language,
             start_s=options.part.start_s,
             diarizer=self.diarizer if options.diarize else None,
-            chunking=options.chunking,
+            chunking=options.chunking or self._chunking(job),
             on_heard=on_heard,
         )
         opened = self._decoder.open(source, options.audio_format, self._limits, options.part)
@@ -137,6 +138,10 @@ class Transcriber:
             )
         except asyncio.TimeoutError:
             raise DecodeTimeout from None
+
+    @staticmethod
+    def _chunking(job: RecordingJob) -> ChunkingOptions:
+        return chunking_for(job.pool.capabilities.context_step_s if job.decode.fit_context else 0.0)
 
     async def detect_language(self, job: RecordingJob, source: BinaryIO) -> tuple[LanguageGuess, ...]:
         """The languages that an admitted recording may be in."""

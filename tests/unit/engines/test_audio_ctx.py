@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.chunking import FITTED
+from app.domain.chunking import ChunkingOptions, chunking_for
 from app.engines.audio_ctx import (
     FLASH_STEP_FRAMES,
     FLOOR_FRAMES,
@@ -37,7 +37,14 @@ def test_no_window_gets_more_than_everything() -> None:
     assert fitted_frames(29.5) == fitted_frames(30.0) == fitted_frames(300.0) == FULL_CONTEXT
 
 
-def test_chunks_are_packed_for_the_engine_s_steps_and_margin() -> None:
-    assert FITTED.packing is not None
-    assert FITTED.packing.step_s * FRAMES_PER_SECOND == FLASH_STEP_FRAMES
-    assert FITTED.packing.margin_s * FRAMES_PER_SECOND == MARGIN_FRAMES
+@pytest.mark.parametrize("step_frames", [STEP_FRAMES, FLASH_STEP_FRAMES])
+def test_chunks_are_packed_for_the_engine_s_steps_margin_and_floor(step_frames: int) -> None:
+    packing = chunking_for(step_frames / FRAMES_PER_SECOND).packing
+    assert packing is not None
+    assert packing.step_s * FRAMES_PER_SECOND == step_frames
+    assert packing.margin_s * FRAMES_PER_SECOND == MARGIN_FRAMES
+    assert packing.least_steps * step_frames == fitted_frames(0.1, step_frames=step_frames)
+
+
+def test_chunks_are_as_long_as_can_be_for_an_engine_that_is_not_fitted() -> None:
+    assert chunking_for(0.0) == ChunkingOptions()
