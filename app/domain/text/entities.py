@@ -53,4 +53,5 @@ def _value(words: Sequence[Word]) -> str:
     """The words without the sentence's punctuation around them."""
     text = " ".join(word.text for word in words)
     before, after = edges(words)
-    return text[len(before) : len(text) - len(after)].strip() or text.strip()
+    start = before.rstrip("(") if ")" in text[:-1] else before  # "(555) 123-4567": the bracket is the number's own
+    return text[len(start) : len(text) - len(after)].strip() or text.strip()

@@ -14,6 +14,7 @@ from itertools import groupby
 
 from app.domain.languages import word_space
 from app.domain.options import TextOptions
+from app.domain.text.context import SpokenBefore
 from app.domain.text.dictation import break_edits, dictation_edits
 from app.domain.text.edits import Edit, Edited
 from app.domain.text.entities import entities_of
@@ -53,12 +54,14 @@ class Formatter:
         self._options = options
         self._is_asked = _is_asked(options)
         self._redactor = Redactor(options.redact, live=live) if options.redact else None
+        self._before = SpokenBefore() if live and self._redactor else None
         self._replacer = Replacer(options.replace) if options.replace else None
 
     def with_numerals(self, numerals: bool) -> Formatter:
         """The same formatter, its numbered redactions included, with ``numerals`` on or off from now on."""
         changed = Formatter(replace(self._options, numerals=numerals))
         changed._redactor = self._redactor
+        changed._before = self._before
         return changed
 
     def format(self, words: Sequence[Word], language: str, *, interim: bool = False, channel_index: int = 0) -> Formatted:
@@ -81,7 +84,7 @@ class Formatter:
         at_finding = edited
         redactions: list[Edit] = []
         if self._redactor:
-            redactions = self._redactor.edits(edited.words, found, interim=interim, channel_index=channel_index)
+            redactions = self._redactions(self._redactor, edited.words, found, language, channel_index, interim=interim)
         edited = self._written(edited, redactions, found, language)
         if options.profanity_filter:
             edited = edited.apply(_by_language(profanity_edits, edited.words, language))
@@ -92,6 +95,26 @@ class Formatter:
         entities = () if interim or not options.detect_entities else entities_of(found, at_finding, edited, redactions)
         hidden = tuple((at_finding.origins[edit.start][0], at_finding.origins[edit.end - 1][1]) for edit in redactions)
         return Formatted(edited.words, entities, edited.origins, hidden)
+
+    def _redactions(
+        self,
+        redactor: Redactor,
+        words: Sequence[Word],
+        found: Sequence[Finding],
+        language: str,
+        channel_index: int,
+        *,
+        interim: bool,
+    ) -> list[Edit]:
+        before: tuple[Word, ...] = ()
+        if self._before is not None:
+            before = self._before.words(channel_index)
+            found = (
+                self._before.findings(words, channel_index, lambda heard: _findings(heard, language)) if before else found
+            )
+            if not interim:
+                self._before.keep(words, channel_index)
+        return redactor.edits(words, found, interim=interim, channel_index=channel_index, before=before)
 
     def _written(self, edited: Edited, redactions: Iterable[Edit], found: Sequence[Finding], language: str) -> Edited:
         edits = list(redactions)

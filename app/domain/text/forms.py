@@ -33,6 +33,11 @@ def bare_text(word: Word) -> str:
     return bare_form(word.text) if word.bare is None else word.bare
 
 
+def is_half_of_day(word: Word) -> bool:
+    """Whether the word ends in "a.m." or "p.m.", whose full stop may not be the sentence's."""
+    return word.text.endswith(".") and bare_form(word.text).replace(".", "")[-2:] in {"am", "pm"}
+
+
 def ends_sentence(text: str) -> bool:
     """Whether a displayed word closes a sentence; closing quotes, brackets and breaks after it do not hide it."""
     return text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
+from app.domain.text.dictated import DictatedNumbers
 from app.domain.text.digits import JOINTS, PLAIN_LABELS, DigitRun, digit_runs
 from app.domain.text.edits import Edit
 from app.domain.text.finding import Finding
-from app.domain.text.forms import bare_form
+from app.domain.text.forms import bare_form, is_half_of_day
 from app.domain.text.redaction_rules import AGGRESSIVE_NUMBERS, NUMBERS, types_of
 from app.domain.transcript import Word
 
@@ -21,22 +21,6 @@ REDACTED = "[REDACTED]"
 
 MIN_DIGITS = 3
 """Consecutive numerals from which ``numbers`` redacts them (contract 2.7)."""
-
-_SPOKEN_IN_DIGITS = frozenset(
-    {"account_number", "bank_account", "credit_card", "cvv", "driver_license", "healthcare_number", "location_zip",
-     "numerical_pii", "passport_number", "phone_number", "routing_number", "ssn", "vehicle_id"}
-)  # fmt: skip
-"""Types that are dictated digit by digit: half of one is already worth hiding."""
-
-_LIKELY_DIGITS = MappingProxyType(
-    {
-        "credit_card": frozenset(range(12, 100)),
-        "phone_number": frozenset({7, *range(10, 16)}),
-        "ssn": frozenset({9}),
-    }
-)
-"""Digits, said one by one, that are taken for such a number though nothing announces it, or one misheard digit breaks its
-form."""
 
 _SPELLED = frozenset({"email_address", "url", "username"})
 _SPELLING = frozenset({"dot", "at", "underscore", "dash", "hyphen", "slash"})
@@ -64,8 +48,8 @@ class Redactor:
         self._labels = frozenset(name.upper() for name in types)
         self._all_digits = AGGRESSIVE_NUMBERS in rules
         self._long_runs = self._all_digits or NUMBERS in rules
-        self._likely = frozenset[int]().union(*(_LIKELY_DIGITS[name] for name in types & _LIKELY_DIGITS.keys()))
-        self._cut_runs = live and bool(types & _SPOKEN_IN_DIGITS)
+        self._dictated = DictatedNumbers(types)
+        self._cut_runs = live and bool(self._dictated)
         self._cut_spellings = live and bool(types & _SPELLED)
         self._live = live
         self._unfinished: dict[int, int] = {}
@@ -74,9 +58,17 @@ class Redactor:
         self._last: dict[str, int] = {}
 
     def edits(
-        self, words: Sequence[Word], findings: Sequence[Finding], *, interim: bool = False, channel_index: int = 0
+        self,
+        words: Sequence[Word],
+        findings: Sequence[Finding],
+        *,
+        interim: bool = False,
+        channel_index: int = 0,
+        before: Sequence[Word] = (),
     ) -> list[Edit]:
         """One edit for each redacted stretch, in order and apart from each other; ``findings`` count ``words``.
+
+        ``before``: what was said before them, which may announce what they begin with.
 
         An ``interim`` numbers nothing, and hides an unfinished number or address at its end whatever its length. Live words
         that are none go on where the last ones of their channel ended: people pause between the groups of a long number.
@@ -89,11 +81,11 @@ class Redactor:
         covered = bytearray(len(words))
         for span in spans:
             covered[span.start : span.end] = b"\x01" * (span.end - span.start)
-        for start, end in self._plain(words, findings, channel_index, interim=interim):
+        for start, end in self._plain(words, findings, channel_index, before, interim=interim):
             spans += _uncovered(covered, start, end)
             covered[start:end] = b"\x01" * (end - start)
         spans.sort(key=lambda span: span.start)
-        return [Edit(span.start, span.end, (_redacted(words[span.start : span.end], span.token),)) for span in spans]
+        return [Edit(span.start, span.end, (_redacted(_apart(words, span), span.token),)) for span in spans]
 
     def _token(self, finding: Finding) -> str:
         if finding.label not in self._labels:
@@ -105,18 +97,25 @@ class Redactor:
         return f"[{finding.label}_{number}]"
 
     def _plain(
-        self, words: Sequence[Word], findings: Sequence[Finding], channel_index: int, *, interim: bool
+        self,
+        words: Sequence[Word],
+        findings: Sequence[Finding],
+        channel_index: int,
+        before: Sequence[Word],
+        *,
+        interim: bool,
     ) -> Iterator[tuple[int, int]]:
-        if self._long_runs or self._cut_runs or self._likely:
-            runs = digit_runs(words, findings)
-            before = self._unfinished.get(channel_index, 0)
+        if self._long_runs or self._dictated:
+            bare = [bare_form(word.text) for word in words]
+            runs = digit_runs(bare, findings)
+            digits = self._unfinished.get(channel_index, 0)
             for run in runs:
-                if self._hides(_continued(run, before), interim=interim) or (
-                    run.spelled and run.digits in self._likely and not _is_named(run, findings)
-                ):
+                if self._hides(_continued(run, digits), interim=interim):
                     yield run.start, run.end
+            for run in self._dictated.hidden(bare, runs, findings, [bare_form(word.text) for word in before]):
+                yield run.start, run.end
             if self._live and not interim:
-                self._unfinished[channel_index] = self._after(words, runs, before)
+                self._unfinished[channel_index] = self._after(words, runs, digits)
         if self._cut_spellings:
             yield from _cut_spellings(words, interim=interim)
 
@@ -141,13 +140,6 @@ def _continued(run: DigitRun, before: int) -> DigitRun:
 
 def _has_digits_among_others(finding: Finding) -> bool:
     return finding.label not in PLAIN_LABELS and any(map(str.isdigit, finding.value))
-
-
-def _is_named(run: DigitRun, findings: Sequence[Finding]) -> bool:
-    """Whether something in the run is known to be something else."""
-    return any(
-        finding.start < run.end and run.start < finding.end and finding.label not in PLAIN_LABELS for finding in findings
-    )
 
 
 def _uncovered(covered: bytearray, start: int, end: int) -> Iterator[_Span]:
@@ -178,6 +170,15 @@ def _cut_spellings(words: Sequence[Word], *, interim: bool) -> Iterator[tuple[in
     if bare[0] in {"dot", "at"} and "dot" in bare[:4]:
         last = max(index for index, text in enumerate(bare[:4]) if text == "dot")
         yield 0, min(last + 2, len(words))
+
+
+def _apart(words: Sequence[Word], span: _Span) -> Sequence[Word]:
+    """The words of ``span``; without the full stop of "8 p.m." where no sentence ends."""
+    inside = words[span.start : span.end]
+    following = words[span.end : span.end + 1]
+    if is_half_of_day(inside[-1]) and following and not following[0].text[:1].isupper():
+        return [*inside[:-1], replace(inside[-1], text=inside[-1].text.rstrip("."))]
+    return inside
 
 
 def _redacted(words: Sequence[Word], token: str) -> Word:

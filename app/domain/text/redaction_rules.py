@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import MappingProxyType
 
+from app.domain.text.finders.numbers import LANGUAGES
 from app.domain.transcript import RequestWarning
 
 _LOCATIONS = frozenset(
@@ -87,10 +88,13 @@ def types_of(rules: Iterable[str]) -> frozenset[str]:
 def redaction_warnings(rules: Iterable[str], languages: Iterable[str]) -> tuple[RequestWarning, ...]:
     """One warning that names what stays readable in any of the ``languages`` though ``rules`` ask for it; or none."""
     rules = tuple(rules)
+    languages = frozenset(languages)
     missing = sorted({name for language in languages for name in unsupported(rules, language)})
-    if not missing:
-        return ()
-    return (RequestWarning("redact", "partial", f"Not redacted, because no rule finds it: {', '.join(missing)}."),)
+    unread = sorted(languages - LANGUAGES) if rules else []
+    message = f"Not redacted, because no rule finds it: {', '.join(missing)}." if missing else ""
+    if unread:
+        message += f"{' ' if message else ''}Numbers in words are not known in: {', '.join(unread)}."
+    return (RequestWarning("redact", "partial", message),) if message else ()
 
 
 def unsupported(rules: Iterable[str], language: str = "en") -> tuple[str, ...]:

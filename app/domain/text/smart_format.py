@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.domain.text.edits import Edit, merged, spread
 from app.domain.text.finding import Finding
-from app.domain.text.forms import bare_form, bare_text
+from app.domain.text.forms import bare_form, bare_text, is_half_of_day
 from app.domain.transcript import Word
 
 _SMALL = frozenset({"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"})
@@ -18,13 +18,15 @@ _PLAIN = frozenset({"NUMBER", "ORDINAL"})
 def smart_edits(findings: Iterable[Finding], words: Sequence[Word]) -> list[Edit]:
     """One edit for each finding whose written form differs from its words. ``findings`` count ``words``.
 
-    A lone "two" or "third" stays a word: it is rarely a quantity. Punctuation around a finding stays; of that inside only
-    what its written form has.
+    A lone "two" or "third" stays a word: it is rarely a quantity; but not in "five to 10 minutes". Punctuation around a
+    finding stays; of that inside only what its written form has.
     """
     edits = []
-    for finding in findings:
+    ordered = sorted(findings, key=lambda finding: finding.start)
+    for index, finding in enumerate(ordered):
         spoken = words[finding.start : finding.end]
-        if _stays(finding, spoken):
+        beside = (*ordered[max(0, index - 1) : index], *ordered[index + 1 : index + 2])
+        if _stays(finding, spoken) and not any(_is_range(finding, other, words) for other in beside):
             continue
         texts = tuple(_cased(text, word) for text, word in zip(finding.written, spoken, strict=False))
         texts += finding.written[len(spoken) :]
@@ -45,11 +47,24 @@ def _stays(finding: Finding, spoken: Sequence[Word]) -> bool:
     return [bare_text(word) for word in spoken] == list(finding.written)
 
 
+def _is_range(small: Finding, other: Finding, words: Sequence[Word]) -> bool:
+    """Whether a lone small number is one end of a range, of which the other end is written in digits."""
+    if small.label != "NUMBER" or small.end - small.start > 1 or not small.written[0].isdecimal():
+        return False
+    if not other.written[0][:1].isdecimal() or _stays(other, words[other.start : other.end]):
+        return False
+    first, second = (small, other) if small.start < other.start else (other, small)
+    between = [bare_text(word) for word in words[first.end : second.start]]
+    if between == ["and"]:
+        return first.start > 0 and bare_text(words[first.start - 1]) == "between"
+    return between in (["to"], ["or"], ["through"])
+
+
 def _written(finding: Finding, texts: Sequence[str], spoken: Sequence[Word], following: Sequence[Word]) -> tuple[Word, ...]:
     if finding.label in _PLAIN and len(texts) == len(spoken):
         # "five, five, two": the commas between digits are the speaker's
         return tuple(merged([word], text) for word, text in zip(spoken, texts, strict=True))
-    if finding.label == "TIME" and _is_abbreviated(spoken[-1]) and following and not following[0].text[:1].isupper():
+    if finding.label == "TIME" and is_half_of_day(spoken[-1]) and following and not following[0].text[:1].isupper():
         # "at 8:37 p.m. tomorrow": a full stop of the abbreviation, not of the sentence
         spoken = [*spoken[:-1], replace(spoken[-1], text=spoken[-1].text.rstrip("."))]
     if texts[0].startswith("("):
@@ -57,10 +72,6 @@ def _written(finding: Finding, texts: Sequence[str], spoken: Sequence[Word], fol
     written = (merged(spoken, texts[0]),) if len(texts) == 1 else spread(spoken, texts)
     # a word without digits or marks is a word like all others, in lower case where it is bare
     return tuple(replace(word, bare=None) if bare_form(word.text).isalpha() else word for word in written)
-
-
-def _is_abbreviated(word: Word) -> bool:
-    return bare_form(word.text).replace(".", "")[-2:] in {"am", "pm"} and word.text.endswith(".")
 
 
 def _cased(text: str, word: Word) -> str:

@@ -20,7 +20,12 @@ _DECADES = {
     "twenties": "20s", "thirties": "30s", "forties": "40s", "fifties": "50s", "sixties": "60s", "seventies": "70s",
     "eighties": "80s", "nineties": "90s",
 }  # fmt: skip
-_NUMERIC = re.compile(r"\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})|(?:19|20)\d\d-\d{2}-\d{2}|(?:19|20)\d\ds")
+_NUMERIC = re.compile(
+    r"\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})|(?:19|20)\d\d-\d{2}-\d{2}|(?:19|20)\d\ds|(?:19|20)\d\d-(?:19|20)\d\d"
+)
+_SPAN = re.compile(r"\d{4}-\d{4}")
+_DAYS = re.compile(r"\d{1,2}-\d{1,2}")
+_SHORT_YEAR = re.compile(r"['\u2018\u2019]\d\ds?")
 _DAY_AND_MONTH = re.compile(r"(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])")
 _BEFORE_YEAR = frozenset({"in", "since", "year", "until", "during", "circa", "before", "after", "from", "of", "by", "born"})
 _BEFORE_DATE = frozenset({"on", "since", "by", "until", "dated", "date", "of", "before", "after", "from", "due"})
@@ -79,6 +84,13 @@ def _month_first(speech: Speech, index: int) -> Finding | None:
     if speech.closes[index] or not speech.joined(index, after):
         return None
     number = speech.number(after)
+    if number is not None and after == index + 1 and _DAYS.fullmatch(number.written):
+        return Finding("DATE_INTERVAL", index, number.end, (month, number.written))
+    if number is not None and after == index + 2 and speech.texts[index] in {"may", "march"}:
+        # "may the first one win": a date only where nothing goes on, or a year does
+        ends = number.end == len(speech) or speech.pauses[number.end - 1]
+        if not ends and read_year(speech, number.end) is None:
+            return None
     is_day = (
         number is not None and (number.ordinal or number.is_whole) and 1 <= number.value <= 31 and number.written[0] != "0"
     )
@@ -103,7 +115,7 @@ def _day_first(speech: Speech, index: int) -> Finding | None:
     number = speech.number_ends.get(end)
     if number is None or not speech.joined(number.start, index + 1) or not (number.ordinal or number.is_whole):
         return None
-    if not 1 <= number.value <= 31 or (speech.texts[index] in {"may", "march"} and not number.ordinal):
+    if not 1 <= number.value <= 31 or _is_doubtful(speech, index, number.ordinal):
         return None
     if end == index and not number.ordinal and read_year(speech, index + 1) is None:
         # "in twenty twenty november was warm"
@@ -147,11 +159,19 @@ def _numeric(speech: Speech) -> Iterator[Finding]:
     for text, indices in speech.positions.items():
         if not text[:1].isdecimal():
             continue
-        label = "DATE_INTERVAL" if text.endswith("s") else "DATE"
+        label = "DATE_INTERVAL" if text.endswith("s") or _SPAN.fullmatch(text) else "DATE"
         if _NUMERIC.fullmatch(text):
             yield from (Finding(label, index, index + 1, (text,)) for index in indices)
         elif _DAY_AND_MONTH.fullmatch(text):
-            yield from (Finding("DATE", at, at + 1, (text,)) for at in indices if speech.text(at - 1) in _BEFORE_DATE)
+            yield from (Finding("DATE", at, at + 1, (text,)) for at in indices if _is_day(speech, at))
+        elif len(text) in (2, 3):
+            for at in indices:
+                if _SHORT_YEAR.match(speech.words[at].text):
+                    yield Finding("DATE_INTERVAL", at, at + 1, (f"'{text}",))
+    yield from _with_slashes(speech)
+
+
+def _with_slashes(speech: Speech) -> Iterator[Finding]:
     for index in speech.places(("slash",)):
         # "eleven slash two slash twenty twenty two"
         month, day = speech.number_ends.get(index), speech.number(index + 1)
@@ -163,6 +183,13 @@ def _numeric(speech: Speech) -> Iterator[Finding]:
             year = short.end, short.written
         if year is not None and month.is_whole and day.is_whole:
             yield Finding("DATE", month.start, year[0], (f"{month.written}/{day.written}/{year[1]}",))
+
+
+def _is_day(speech: Speech, index: int) -> bool:
+    """Whether "3/23" is a day and not three parts of something."""
+    if speech.text(index + 1) == "of":
+        return False
+    return speech.text(index - 1) in _BEFORE_DATE or _BIRTH.search(speech.before(index, _BIRTH_WORDS)) is not None
 
 
 def _years(speech: Speech) -> Iterator[Finding]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from app.domain.text.finders.keywords import announced
+from app.domain.text.finders.keywords import NOT_AFTER_IDENTIFIER, announced
 from app.domain.text.finders.phones import with_extension, write_phone
 from app.domain.text.finders.runs import Run
 from app.domain.text.finders.speech import Speech
@@ -19,14 +19,18 @@ _SHORTEST_CODE = 4
 _CODE_TRIGGERS = frozenset({
     "account", "acct", "badge", "booking", "card", "case", "claim", "code", "confirmation", "d", "id", "iban", "insurance",
     "invoice", "license", "licence", "medicaid", "medicare", "member", "n", "number", "order", "passport", "pin", "plate",
-    "policy", "reference", "serial", "ticket", "tracking", "vin",
+    "policy", "reference", "registration", "serial", "ticket", "tracking", "vin",
 })  # fmt: skip
 _CODE_LINKS = frozenset({"number", "code", "id", "is", "it's", "its", "was", "the", "my", "that's", "no", ""})
-_NOT_AFTER_IDENTIFIER = frozenset({
-    "dollar", "dollars", "cents", "euros", "pounds", "percent", "people", "times", "years", "months", "days", "hours",
-    "minutes", "seconds", "weeks", "miles", "a", "p", "am", "pm", "a.m", "p.m",
+_SECRETS = {
+    "password": "PASSWORD", "passcode": "PASSWORD", "passphrase": "PASSWORD", "username": "USERNAME",
+}  # fmt: skip
+_SECRET_WORDS = (("pass", "word", "PASSWORD"), ("pass", "code", "PASSWORD"), ("user", "name", "USERNAME"))
+_SECRET_LINKS = frozenset({"is", "was", "equals", "now", "be", "will", "colon", "currently"})
+_NO_SECRETS = frozenset({
+    "the", "a", "an", "not", "wrong", "incorrect", "my", "your", "too", "in", "on", "for", "to", "of", "and", "very",
+    "still",
 })  # fmt: skip
-_SECRETS = {"password": "PASSWORD", "passcode": "PASSWORD", "username": "USERNAME"}
 
 
 def find_cards(speech: Speech) -> Iterator[Finding]:
@@ -60,11 +64,11 @@ def find_announced(speech: Speech) -> Iterator[Finding]:
     """Digits whose kind the words before them tell: "my account number is ..."."""
     for run in speech.runs:
         for part in (run, *run.phrases(speech.pauses)):
-            if not _said_as_digits(part) or speech.text(part.end) in _NOT_AFTER_IDENTIFIER:
+            if not _said_as_digits(part) or speech.text(part.end) in NOT_AFTER_IDENTIFIER:
                 continue
-            label = announced(speech, part.start, len(part.digits), near=part.is_count)
+            label = announced(speech.before(part.start), len(part.digits), near=part.is_count)
             if label:
-                finding = Finding(label, part.start, part.end, _write(label, part.digits))
+                finding = Finding(label, part.start, part.end, _write(label, part))
                 yield with_extension(speech, finding) if label == "PHONE_NUMBER" else finding
             elif len(part.pieces) == 1 and part.pieces[0].number and _SSN.fullmatch(part.pieces[0].number.written):
                 yield Finding("SSN", part.start, part.end, (part.pieces[0].number.written,))
@@ -82,17 +86,30 @@ def find_codes(speech: Speech) -> Iterator[Finding]:
         end, code = read_code(speech, start)
         if len(code) < _SHORTEST_CODE or code.isdecimal() or code.isalpha():
             continue
-        label = announced(speech, start, len(code), coded=True)
+        label = announced(speech.before(start), len(code), coded=True)
         if label:
             reached = end
             yield Finding(label, start, end, (code,))
-    for index in speech.places(_SECRETS):
-        if speech.text(index + 1) == "is" and index + 2 < len(speech) and not speech.closes[index + 1]:
-            end, code = read_code(speech, index + 2)
-            if end == index + 3 or len(code) < _SHORTEST_CODE or code.isalpha():
-                end, code = index + 3, speech.shown(index + 2)
-            if code and speech.text(index + 2) not in {"the", "a", "not", "wrong", "incorrect", "my", "your", "too"}:
-                yield Finding(_SECRETS[speech.texts[index]], index + 2, end, (code,))
+    for text, label in _SECRETS.items():
+        yield from _secrets(speech, [index + 1 for index in speech.places((text,))], label)
+    for first, second, label in _SECRET_WORDS:
+        yield from _secrets(speech, [at + 1 for at in speech.places((second,)) if speech.text(at - 1) == first], label)
+
+
+def _secrets(speech: Speech, starts: Iterable[int], label: str) -> Iterator[Finding]:
+    """What is said to be the password or the user name that is named before each of ``starts``."""
+    for first in starts:
+        start = first
+        while start < len(speech) and speech.texts[start] in _SECRET_LINKS and not speech.closes[start]:
+            start += 1
+        is_named = start > first or speech.words[first - 1].text.endswith(":")
+        if start >= len(speech) or speech.texts[start] in _NO_SECRETS or not speech.texts[start]:
+            continue
+        end, code = read_code(speech, start)
+        if end == start + 1 or len(code) < _SHORTEST_CODE or code.isalpha():
+            end, code = start + 1, speech.shown(start)
+        if is_named or (any(map(str.isdecimal, code)) and not speech.pauses[first - 1] and len(code) >= _SHORTEST_CODE):
+            yield Finding(label, start, end, (code,))
 
 
 def passes_luhn(digits: str) -> bool:
@@ -114,14 +131,16 @@ def _said_as_digits(run: Run) -> bool:
     return len(run.pieces) > 1 or number is None or not number.spoken
 
 
-def _write(label: str, digits: str) -> tuple[str, ...]:
+def _write(label: str, run: Run) -> tuple[str, ...]:
+    digits = run.digits
     if label == "SSN" and len(digits) == 9:
         return (f"{digits[:3]}-{digits[3:5]}-{digits[5:]}",)
     if label == "LOCATION_ZIP" and len(digits) == 9:
         return (f"{digits[:5]}-{digits[5:]}",)
     if label == "CREDIT_CARD":
         return _write_card(digits)
-    return write_phone(digits) if label == "PHONE_NUMBER" else (digits,)
+    usual = write_phone(digits) if label == "PHONE_NUMBER" else (digits,)
+    return run.groups or usual if usual == (digits,) else usual
 
 
 def _write_card(digits: str) -> tuple[str, ...]:

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.domain.text.finders.speech import Speech
-
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
@@ -28,24 +26,26 @@ def _announce(label: str, words: str, lengths: Iterable[int], near: int = 6, *, 
     return Announcement(label, re.compile(rf"\b(?:{words})\b"), range(sizes[0], sizes[-1] + 1), range(near + 1), coded)
 
 
-_SSN = r"ssn|s s n|s\.s\.n|social security(?: number)?|last four of (?:my|your|his|her|the) social"
+_SSN = r"ssn|s s n|s\.s\.n|social security(?: number)?|(?:my|your|his|her|their|the) social"
 
 ANNOUNCEMENTS = (
     _announce("SSN", _SSN, (9,)),
     _announce("SSN", _SSN, (4,)),
-    _announce("CVV", r"cvv2?|cvc2?|cvn|c v v|c v c|(?:card )?security code|card verification (?:code|value)", (3, 4)),
+    _announce("CVV", r"cvv2?|cvc2?|cvn|c v v|c v c|(?:card )?security code|card (?:verification )?(?:code|value)"
+              r"|(?:three|four|3|4)[ -]digits?(?: (?:code|number))?", (3, 4)),
     _announce("CREDIT_CARD", r"(?:credit|debit)(?: card)?(?: number)?|card(?: number)?|visa|mastercard|amex", (12, 19)),
     _announce("ROUTING_NUMBER", r"routing(?: (?:and )?(?:transit )?number)?|aba number|sort code", (6, 9), 0),
     _announce("BANK_ACCOUNT", r"(?:bank|checking|chequing|savings?)(?: account)(?: number)?|iban", (4, 17)),
     _announce("ACCOUNT_NUMBER", r"(?:account|acct|customer|member(?:ship)?|loan)(?: (?:number|id|i d))?", (4, 17),
               coded=True),
     _announce("LOCATION_ZIP", r"zip(?: ?code)?|postal code|post ?code", (5, 9), 4),
-    _announce("HEALTHCARE_NUMBER", r"medicare|medicaid|health (?:card|plan|insurance)(?: number| id)?", (5, 16), coded=True),
+    _announce("HEALTHCARE_NUMBER", r"medicare|medicaid|nhs(?: number)?|mrn|health (?:card|plan|insurance)"
+              r"(?: number| id)?", (5, 16), coded=True),
     _announce("HEALTHCARE_NUMBER", r"(?:medical record|insurance|patient)(?: (?:number|id|i d))", (4, 16), coded=True),
     _announce("DRIVER_LICENSE", r"(?:driver'?s?'?|driving) licen[cs]e(?: number)?|licen[cs]e number", (5, 16), coded=True),
     _announce("PASSPORT_NUMBER", r"passport(?: number)?", (6, 10), coded=True),
     _announce("VEHICLE_ID", r"vin(?: number)?|v i n|vehicle identification number|(?:licen[cs]e|number) plate|plate"
-              r"(?: number)?", (4, 17), 17, coded=True),
+              r"(?: number)?|registration(?: number)?", (4, 17), 17, coded=True),
     _announce("NUMERICAL_PII", r"(?:tracking|order|confirmation|reference|case|ticket|claim|policy|invoice|serial|employee"
               r"|badge|booking) (?:number|code|id)|pin(?: (?:number|code))?", (3, 30), 30, coded=True),
     _announce("PHONE_NUMBER", r"phone|telephone|cell(?:phone)?|mobile|fax|call|dial|text|reach|ring|(?:phone|contact"
@@ -63,12 +63,18 @@ _LINKS = frozenset({
 """Words that may stand between an announcement and what it announces."""
 
 
-def announced(speech: Speech, start: int, length: int, *, coded: bool = False, near: bool = False) -> str:
-    """The label of ``length`` digits (or letters, if ``coded``) that begin at ``start``, by the closest words before them.
+NOT_AFTER_IDENTIFIER = frozenset({
+    "dollar", "dollars", "cents", "euros", "pounds", "percent", "people", "times", "years", "months", "days", "hours",
+    "minutes", "seconds", "weeks", "miles", "a", "p", "am", "pm", "a.m", "p.m",
+})  # fmt: skip
+"""Words after digits that make an amount of them."""
+
+
+def announced(before: str, length: int, *, coded: bool = False, near: bool = False) -> str:
+    """The label of ``length`` digits (or letters, if ``coded``), by the closest of the words ``before`` them.
 
     Empty where nothing announces them. Short ones, and any if ``near``, need their announcement right before them.
     """
-    before = speech.before(start)
     best, label = -1, ""
     for announcement in ANNOUNCEMENTS:
         if length not in announcement.lengths or (coded and not announcement.coded):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from app.domain.text.finders.numbers import Number
@@ -9,6 +10,8 @@ from app.domain.text.finders.speech import Speech
 from app.domain.text.finding import Finding
 
 _SYMBOLS = "$€£¥₹"
+_SIGNS = frozenset(_SYMBOLS)
+_WRITTEN = re.compile(r"(?:us|ca|c|au|a|nz|hk|s)?[$€£¥₹]\d\S*|\d\S*[$€£¥₹]")
 _CURRENCIES = {
     "dollar": "$", "dollars": "$", "bucks": "$", "euro": "€", "euros": "€", "quid": "£", "yen": "¥", "rupee": "₹",
     "rupees": "₹",
@@ -19,13 +22,34 @@ _CURRENCIES_OF_TWO = {
     ("us", "dollars"): "$",
     ("u.s", "dollars"): "$",
 }
+_WITHOUT_SYMBOL = frozenset({
+    "pesos", "peso", "francs", "franc", "yuan", "dirhams", "rubles", "roubles", "shekels", "kroner", "kronor", "zloty",
+    "rand", "reais", "usd", "eur", "gbp", "cad", "aud", "chf",
+})  # fmt: skip
+_POUNDS = frozenset({"pound", "pounds"})
+_OF_MONEY = frozenset({
+    "pay", "paid", "pays", "paying", "cost", "costs", "costing", "price", "priced", "worth", "spend", "spent", "owe", "owes",
+    "owed", "charge", "charged", "fee", "salary", "bill", "earn", "earns", "sold", "budget", "refund", "deposit", "rent",
+})  # fmt: skip
+"""Words after which pounds are no weight."""
+
+_MONEY_CONTEXT = 5
+_SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion"})
+_VAGUE = frozenset({"a", "half", "couple", "few", "several", "of", "and", "to", "or", "quarter"})
+_MOST_VAGUE_WORDS = 6
 _HUNDREDTHS = {"cent": "$€", "cents": "$€", "penny": "£", "pence": "£"}
 
 
 def find_money(speech: Speech) -> Iterator[Finding]:
     """Amounts with a currency, spoken or written. Larger ones get thousands separators, as print has them."""
+    for index in speech.places((*_CURRENCIES, *_WITHOUT_SYMBOL)):
+        if speech.text(index - 1) in _SCALES:
+            yield from _roughly(speech, index)
     for number in speech.numbers.values():
-        currency = _currency(speech, number.end)
+        if speech.text(number.end) in _WITHOUT_SYMBOL and not number.ordinal and speech.joined(number.start, number.end + 1):
+            yield Finding("MONEY", number.start, number.end + 1, (*number.shown, speech.shown(number.end)))
+            continue
+        currency = _currency(speech, number.end) or _pounds(speech, number)
         if currency is None or number.ordinal or not speech.joined(number.start, number.end + 1):
             continue
         symbol, end = currency
@@ -54,6 +78,37 @@ def _currency(speech: Speech, index: int) -> tuple[str, int] | None:
     return None if symbol is None else (symbol, index + 1)
 
 
+def _pounds(speech: Speech, number: Number) -> tuple[str, int] | None:
+    """Pounds, where they are no weight: after "paid", or with pence."""
+    end = number.end + 1
+    if speech.text(number.end) not in _POUNDS or speech.text(end) in {"of", "heavier", "lighter", "heavy"}:
+        return None
+    is_money = not _OF_MONEY.isdisjoint(speech.texts[max(0, number.start - _MONEY_CONTEXT) : number.start])
+    return ("£", end) if is_money or _small(speech, end, "£") else None
+
+
+def _roughly(speech: Speech, index: int) -> Iterator[Finding]:
+    """Amounts that begin with words: "half a million dollars", "two to three hundred dollars"."""
+    start, floor = index, index - _MOST_VAGUE_WORDS
+    while start > max(floor, 0) and not speech.closes[start - 1]:
+        number = speech.number_ends.get(start)
+        if number is not None:
+            start = number.start
+        elif speech.texts[start - 1] in _VAGUE | _SCALES or speech.texts[start - 1 : start + 1] == ["one", "and"]:
+            start -= 1
+        else:
+            break
+    while speech.texts[start] in {"of", "and", "to", "or"}:
+        start += 1
+    first = speech.number(start)
+    if first is not None and first.end == index:
+        return
+    if speech.texts[start] in {"half", "a", "couple", "few", "several", "one"} or (
+        first is not None and first.end < index - 1
+    ):
+        yield Finding("MONEY", start, index + 1, tuple(speech.texts[start : index + 1]))
+
+
 def _amount(speech: Speech, number: Number) -> tuple[int, str, str] | None:
     """Where the amount begins, its digits, and its scale word."""
     if number.scale == "hundred" or number.scale == "thousand":
@@ -69,6 +124,7 @@ def _amount(speech: Speech, number: Number) -> tuple[int, str, str] | None:
         and number.spoken
         and 20 <= value <= 99
         and _is_said_digit(before)
+        and speech.text(number.end) not in {"dollar", "euro"}  # "two twenty dollar bills"
         and not speech.pauses[number.start - 1]
     ):
         # "one twenty dollars", "three forty five euros": hundreds that nobody says
@@ -96,8 +152,13 @@ def _small(speech: Speech, index: int, symbol: str) -> tuple[int, int] | None:
 
 
 def _written(speech: Speech) -> Iterator[Finding]:
+    for index in speech.places(_SYMBOLS):
+        if (number := speech.number(index + 1)) is not None and not speech.pauses[index]:
+            yield Finding("MONEY", index, number.end, (f"{speech.texts[index]}{number.written}", *number.shown[1:]))
+        elif (number := speech.number_ends.get(index)) is not None and not speech.pauses[index - 1]:
+            yield Finding("MONEY", number.start, index + 1, (f"{number.written}{speech.texts[index]}",))
     for text, indices in speech.positions.items():
-        if len(text) > 1 and (text[0] in _SYMBOLS or text[-1] in _SYMBOLS) and any(map(str.isdecimal, text)):
+        if not _SIGNS.isdisjoint(text) and _WRITTEN.fullmatch(text):
             for index in indices:
                 shown = speech.shown(index)
                 scaled = speech.text(index + 1) in {"million", "billion", "trillion", "thousand", "hundred"}

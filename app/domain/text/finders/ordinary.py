@@ -32,12 +32,17 @@ _NUMBER_WORDS = (
 
 SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion"})
 
+_PLURALS = frozenset({"ones", "tens", "hundreds", "thousands", "millions", "billions", "trillions"})
+"""Nobody can say how many "thousands of people" are."""
+
 _BEFORE_PRONOUN = frozenset({
     "no", "any", "every", "some", "this", "that", "which", "each", "the", "another", "other", "only", "these", "those", "a",
     "last", "next", "good", "great", "new", "old", "big", "little", "small", "right", "wrong", "better", "best", "loved",
     "not", "such", "nice", "bad", "long", "short", "red", "blue", "green", "white", "black", "different", "same", "first",
     "second", "third", "my", "your", "his", "her", "our", "their", "dear", "single", "particular", "as",
 })  # fmt: skip
+
+_BEFORE_NO_DIGIT = frozenset({"no", "any", "every", "some", "this", "that", "which", "another", "other", "only", "each"})
 
 _AFTER_PRONOUN = frozenset({
     "of", "another", "who", "that", "can", "could", "should", "would", "must", "might", "may", "will", "is", "was", "has",
@@ -58,9 +63,11 @@ def is_ordinary(texts: Sequence[str], index: int) -> bool:
     """Whether the English word at ``index`` only looks like a number or a part of one."""
     text = texts[index]
     if text == "one":
-        return _is_pronoun(_at(texts, index - 1), _at(texts, index + 1))
+        return _is_pronoun(texts, index)
     if text == "o":
         return not {_at(texts, index - 1), _at(texts, index + 1)} & _NUMBER_WORDS
+    if text in _PLURALS:
+        return True
     if text in SCALES:
         return not _is_scaled(texts, index)
     if text in _ORDINALS:
@@ -74,6 +81,19 @@ def is_ordinary(texts: Sequence[str], index: int) -> bool:
     return False
 
 
+def is_never_digit(texts: Sequence[str], index: int) -> bool:
+    """Whether the word is none of a dictated number either: "no one", "one of them", "first of all".
+
+    Narrower than ``is_ordinary``, as what is doubtful here would be shown though it was to be redacted.
+    """
+    before, after = _at(texts, index - 1), _at(texts, index + 1)
+    if before in _NUMBER_WORDS or after in _NUMBER_WORDS:
+        return False
+    if texts[index] == "one":
+        return before in _BEFORE_NO_DIGIT or after in {"of", "another", "day"}
+    return texts[index] == "first" and (before == "at" or (after == "of" and _at(texts, index + 2) == "all"))
+
+
 def _is_scaled(texts: Sequence[str], index: int) -> bool:
     """Whether a number goes on with the scale word at ``index``, or begins with it and an article ("a hundred")."""
     before = _at(texts, index - 1)
@@ -83,9 +103,16 @@ def _is_scaled(texts: Sequence[str], index: int) -> bool:
     return before in _NUMBER_WORDS and "point" not in texts[max(0, index - 4) : index]
 
 
-def _is_pronoun(before: str, after: str) -> bool:
+def _is_pronoun(texts: Sequence[str], index: int) -> bool:
+    before, after = _at(texts, index - 1), _at(texts, index + 1)
+    if before == "at" and after == "point" and _at(texts, index + 2) not in _NUMBER_WORDS:
+        return True
     if before in _NUMBER_WORDS or after in _NUMBER_WORDS:
         return False
+    if after == "or" and _at(texts, index + 2) in _NUMBER_WORDS:
+        return False  # "one or two people"
+    if before in {"by", "on", "to", "after"} and _at(texts, index - 2) == "one":
+        return True
     return before in _BEFORE_PRONOUN or after in _AFTER_PRONOUN
 
 

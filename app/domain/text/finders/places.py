@@ -16,6 +16,8 @@ _STREETS = frozenset({
 _STREETS_THAT_ARE_WORDS = frozenset(
     {"drive", "dr", "court", "ct", "place", "square", "way", "circle", "trail", "plaza", "loop"}
 )
+_STREETS_IN_CAPITALS = frozenset({"close", "gardens", "mews", "grove", "row", "hill", "walk", "park", "approach"})
+"""British kinds of streets that every other sentence has in lower case: they count with a capital only."""
 _NO_NAME = frozenset({
     "a", "an", "the", "of", "in", "on", "at", "to", "for", "and", "or", "is", "are", "was", "were", "it", "that", "this",
     "with", "way", "lane", "more", "people", "cars", "minute", "minutes", "hour", "hours", "second", "seconds", "day",
@@ -26,7 +28,10 @@ _NO_NAME = frozenset({
 _DIRECTIONS = frozenset(
     {"north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest", "nw", "ne", "sw", "se"}
 )
-_UNITS = frozenset({"apartment", "apt", "suite", "unit", "room", "floor"})
+_UNITS = frozenset({"apartment", "apt", "suite", "unit", "room", "floor", "flat"})
+_UNIT = re.compile(r"#?\d{1,5}[a-z]?|#?[a-z]\d{1,4}")
+_LETTER = re.compile(r"[a-h]")
+_HOUSE = re.compile(r"\d{1,5}[a-z]")
 _NAME = re.compile(r"[a-z][a-z'.-]*")
 _POSTCODE = re.compile(r"[a-z]{1,2}\d[a-z\d]?")
 _POSTCODE_END = re.compile(r"\d[a-z]{2}")
@@ -47,12 +52,15 @@ _MOST_DIGITS = 6
 
 def find_addresses(speech: Speech) -> Iterator[Finding]:
     """A number, one to four words of a name, and the kind of street, with direction and apartment after it."""
-    for index in sorted(speech.places((*_STREETS, *_STREETS_THAT_ARE_WORDS))):
+    yield from _post_boxes(speech)
+    for index in sorted(speech.places((*_STREETS, *_STREETS_THAT_ARE_WORDS, *_STREETS_IN_CAPITALS))):
+        if speech.texts[index] in _STREETS_IN_CAPITALS and not speech.shown(index)[:1].isupper():
+            continue
         house = _house(speech, index)
         if house is None:
             continue
         start, digits, name = house
-        doubtful = speech.texts[index] in _STREETS_THAT_ARE_WORDS
+        doubtful = speech.texts[index] not in _STREETS
         if doubtful and len(digits) < 3 and not speech.shown(name)[:1].isupper():
             continue
         written = [digits, *_names(speech, name, index), speech.shown(index).capitalize()]
@@ -60,13 +68,39 @@ def find_addresses(speech: Speech) -> Iterator[Finding]:
         if speech.text(end) in _DIRECTIONS and not speech.closes[index]:
             written.append(speech.shown(end).upper() if len(speech.texts[end]) == 2 else speech.shown(end).capitalize())
             end += 1
-        if speech.text(end) in _UNITS and not speech.closes[end - 1]:
-            number = speech.number(end + 1)
-            if number is not None and number.is_whole:
-                written[-1] += "," if speech.pauses[end - 1] else ""
-                written += [speech.shown(end).capitalize(), number.written]
-                end = number.end
-        yield Finding("LOCATION_ADDRESS", start, end, tuple(written))
+        after, unit = (end, ()) if speech.closes[end - 1] else _unit(speech, end)
+        if unit:
+            written[-1] += "," if speech.pauses[end - 1] else ""
+        yield Finding("LOCATION_ADDRESS", start, after, (*written, *unit))
+
+
+def _post_boxes(speech: Speech) -> Iterator[Finding]:
+    """``P.O. Box 123``."""
+    for index in speech.places(("box",)):
+        start = next(
+            (index - len(said) for said in (("po",), ("p.o",), ("p", "o")) if speech.follows(index - len(said), *said)), -1
+        )
+        run = speech.run_starts.get(index + 1)
+        if start >= 0 and run is not None and len(run.digits) <= _MOST_DIGITS:
+            yield Finding("LOCATION_ADDRESS", start, run.end, ("PO", "Box", run.digits))
+
+
+def _unit(speech: Speech, index: int) -> tuple[int, tuple[str, ...]]:
+    """``apartment four b``, ``Apt 4B`` or ``#4`` at ``index``: where it ends and how it is written; nothing without one."""
+    if speech.text(index).startswith("#") and _UNIT.fullmatch(speech.texts[index]):
+        return index + 1, (speech.shown(index),)
+    if speech.text(index) not in _UNITS or speech.closes[index]:
+        return index, ()
+    name = speech.shown(index).capitalize()
+    number = speech.number(index + 1)
+    if number is None or not number.is_whole:
+        coded = _UNIT.fullmatch(speech.text(index + 1)) is not None
+        return (index + 2, (name, speech.shown(index + 1).upper())) if coded else (index, ())
+    end = number.end
+    is_lettered = _LETTER.fullmatch(speech.text(end)) and not speech.pauses[end - 1]
+    if is_lettered and (speech.texts[end] != "a" or end + 1 == len(speech) or speech.pauses[end]):
+        return end + 1, (name, f"{number.written}{speech.texts[end].upper()}")
+    return end, (name, number.written)
 
 
 def find_zips(speech: Speech) -> Iterator[Finding]:
@@ -88,6 +122,8 @@ def _house(speech: Speech, street: int) -> tuple[int, str, int] | None:
     """The number before the street's name: where it begins, its digits, and where the name begins."""
     name = street
     while name > 0 and street - name < _MOST_NAME_WORDS:
+        if name < street and _HOUSE.fullmatch(speech.texts[name - 1]) and not speech.pauses[name - 1]:
+            return name - 1, speech.shown(name - 1).upper(), name
         piece = speech.piece_ends.get(name)
         if piece is not None and name < street:
             start, digits = _joined(speech, piece)
@@ -108,6 +144,8 @@ def _house(speech: Speech, street: int) -> tuple[int, str, int] | None:
 
 def _joined(speech: Speech, piece: Piece) -> tuple[int, str]:
     """ "twelve thirty four" before a street is 1234: where such pieces begin, and their digits."""
+    if piece.number is not None and "-" in piece.number.written:
+        return piece.start, piece.number.written  # "12-14 High Street"
     start, digits = piece.start, piece.digits
     while (
         len(digits) <= _MOST_DIGITS and (before := speech.piece_ends.get(start)) is not None and not speech.pauses[start - 1]

@@ -54,6 +54,13 @@ class Run:
         """All digits, joined."""
         return "".join(piece.digits for piece in self.pieces)
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The pieces as they were written, "020 7946 0958"; empty where any was spoken, or there is only one bare one."""
+        numbers = [piece.number for piece in self.pieces]
+        written = tuple(number.written for number in numbers if number is not None and not number.spoken)
+        return written if len(written) == len(numbers) and max(map(len, written)) > 1 else ()
+
     def phrases(self, pauses: Sequence[bool]) -> tuple[Run, ...]:
         """Its parts between punctuation; none where it has no punctuation inside."""
         parts: list[Run] = []

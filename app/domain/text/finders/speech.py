@@ -12,7 +12,7 @@ from app.domain.text.forms import bare_text, ends_sentence
 from app.domain.transcript import Word
 
 _ABBREVIATED = re.compile(
-    r"[a-z](?:\.[a-z])*|st|ave|rd|blvd|dr|ln|ct|mr|mrs|ms|no|ext|apt|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec"
+    r"[a-z](?:\.[a-z])*|st|ave|rd|blvd|dr|ln|ct|mr|mrs|ms|jr|sr|no|ext|apt|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec"
 )
 """Words whose full stop does not close a sentence."""
 

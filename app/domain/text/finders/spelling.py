@@ -12,6 +12,8 @@ _LOCAL_MARKS: Mapping[str, str] = {**_MARKS, "dot": ".", "period": ".", "plus": 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]*")
 _CODE = re.compile(r"(?=[a-z-]*\d)[a-z0-9-]+")
 _LETTERS = re.compile(r"[a-z]")
+_CAPITALS = re.compile(r"[A-Z]{2,4}")
+"""Letters that are written together, as on number plates and in account numbers: "AB12 CDE", "GB29 NWBK"."""
 _STARTS_NAME = frozenset({"is", "address", "email", "mail", "e-mail", "it's"})
 
 _LONGEST_NAME = 64
@@ -66,6 +68,16 @@ def read_local_part(speech: Speech, end: int) -> tuple[int, str] | None:
     return (start, text) if _NAME.fullmatch(text) else None
 
 
+def is_local_mark(speech: Speech, index: int) -> bool:
+    """Whether a mark that joins the parts of a mailbox name is said at ``index``."""
+    return index > 0 and speech.texts[index] in _LOCAL_MARKS and not speech.pauses[index]
+
+
+def local_mark(speech: Speech, index: int) -> str:
+    """The mark that is said at ``index``."""
+    return _LOCAL_MARKS[speech.texts[index]]
+
+
 def read_code(speech: Speech, index: int) -> tuple[int, str]:
     """Letters and digits spelled from ``index`` on, in capitals ("one z five seven a two b"), and where they end."""
     text, end = "", index
@@ -87,9 +99,13 @@ def _code_element(speech: Speech, index: int) -> tuple[int, str]:
     if speech.follows(index, "double", "you"):
         return index + 2, "w"
     text = speech.text(index)
-    if _LETTERS.fullmatch(text) or _CODE.fullmatch(text):
+    if _LETTERS.fullmatch(text) or _CODE.fullmatch(text) or _is_block(speech, index):
         return index + 1, text.replace("-", "")
     return index, ""
+
+
+def _is_block(speech: Speech, index: int) -> bool:
+    return index < len(speech) and speech.texts[index] != "ok" and _CAPITALS.fullmatch(speech.shown(index)) is not None
 
 
 def _element(speech: Speech, index: int) -> tuple[int, str]:

@@ -12,7 +12,9 @@ from app.domain.text.finding import Finding
 _HALVES = {
     ("a", "m"): "AM", ("p", "m"): "PM", ("am",): "AM", ("pm",): "PM", ("a.m",): "AM", ("p.m",): "PM",
 }  # fmt: skip
-_WRITTEN = re.compile(r"(\d{1,2}(?::\d{2}){1,2})([ap]\.?m)?|(\d{1,2})([ap]\.?m)")
+_WRITTEN = re.compile(r"(\d{1,2}(?::\d{2}){1,2})([ap]\.?m)?|(\d{1,2}(?:\.\d\d)?)([ap]\.?m)")
+_SPAN = re.compile(r"(?:1[0-2]|\d)(?::\d\d)?-(?:1[0-2]|\d)(?::\d\d)?")
+_SIDES = frozenset({"past", "to", "after", "till", "before"})
 _CLOCK = frozenset({"o'clock", "oclock", "o\u2019clock"})
 _AT = frozenset({"at", "until", "till"})
 _PARTS_OF_DAY = (
@@ -32,13 +34,21 @@ _WRITTEN_DURATION = re.compile(r"\d+-(?:second|minute|hour|day|week|month|year)"
 
 def find_times(speech: Speech) -> Iterator[Finding]:
     """Times of day: with a.m. or p.m., with "o'clock", or hours and minutes after "at"."""
+    for index in speech.places(_SIDES):
+        finding = _beside_hour(speech, index)
+        if finding is not None:
+            yield finding
     for number in speech.numbers.values():
         finding = _spoken(speech, number)
         if finding is not None:
             yield finding
+            yield from _opening(speech, finding)
     for text, indices in speech.positions.items():
         match = _WRITTEN.fullmatch(text) if text[:1].isdecimal() else None
         if match is None:
+            if text[:1].isdecimal() and _SPAN.fullmatch(text):
+                halves = [(index, *_half(speech, index + 1)) for index in indices]
+                yield from (Finding("TIME", index, end, (text, half)) for index, half, end in halves if half)
             continue
         for index in indices:
             half, end = (_half_name(match[2] or match[4]), index + 1) if match[2] or match[4] else _half(speech, index + 1)
@@ -46,16 +56,34 @@ def find_times(speech: Speech) -> Iterator[Finding]:
             yield Finding("TIME", index, end, (clock, half) if half else (clock,))
     for index in speech.places(("noon", "midnight")):
         yield Finding("TIME", index, index + 1, (speech.texts[index],))
-    for index in speech.places(("past", "to")):
-        hour = speech.number(index + 1)
-        before = speech.text(index - 1)
-        if (
-            before in {"half", "quarter"}
-            and hour is not None
-            and _is_hour(hour, 12)
-            and (before, speech.texts[index]) != ("half", "to")
-        ):
-            yield Finding("TIME", index - 1, hour.end, (before, speech.texts[index], hour.written))
+
+
+def _beside_hour(speech: Speech, index: int) -> Finding | None:
+    """``half past nine``, ``quarter to six pm``, ``twenty past nine``, and after "at" also ``ten to six``."""
+    hour = speech.number(index + 1)
+    if hour is None or not _is_hour(hour, 12) or not speech.joined(index - 1, hour.end):
+        return None
+    side, before = speech.texts[index], speech.text(index - 1)
+    half, end = _half(speech, hour.end)
+    shown = (side, hour.written, half) if half else (side, hour.written)
+    if before == "quarter" or (before == "half" and side == "past"):
+        return Finding("TIME", index - 1, end, (before, *shown))
+    minutes = speech.number_ends.get(index)
+    if minutes is None or not minutes.is_whole or not 1 <= minutes.value <= 29 or hour.value == 0:
+        return None
+    is_certain = side == "past" or (side in {"to", "till"} and (half or speech.text(minutes.start - 1) in _AT))
+    return Finding("TIME", minutes.start, end, (minutes.written, *shown)) if is_certain else None
+
+
+def _opening(speech: Speech, end: Finding) -> Iterator[Finding]:
+    """The hour from which a span goes on to ``end``: "between three and five pm", "from 9 to 5 PM"."""
+    link = speech.text(end.start - 1)
+    hour = speech.number_ends.get(end.start - 1)
+    if end.written[-1] not in {"AM", "PM"} or hour is None or not _is_hour(hour, 12) or hour.value == 0:
+        return
+    before = speech.text(hour.start - 1)
+    if (link == "and" and before == "between") or (link in {"to", "till", "until"} and not speech.closes[hour.end - 1]):
+        yield Finding("TIME", hour.start, hour.end, (hour.written,))
 
 
 def find_durations(speech: Speech) -> Iterator[Finding]:
@@ -102,9 +130,13 @@ def _spoken(speech: Speech, hour: Number) -> Finding | None:
     half, after = _half(speech, end)
     if half and hour.value <= 12 and not (speech.texts[after - 1] == "am" and speech.text(hour.start - 1) == "i"):
         return Finding("TIME", hour.start, after, (clock, half))
-    if end == hour.end or speech.text(end) in _COUNTED or end in speech.numbers:
+    if speech.text(end) in _COUNTED or end in speech.numbers or speech.closes[end - 1]:
         return None
-    in_context = speech.text(hour.start - 1) in _AT or any(speech.follows(end, *part) for part in _PARTS_OF_DAY)
+    in_day = any(speech.follows(end, *part) for part in _PARTS_OF_DAY)
+    if end == hour.end:
+        # "nine in the morning"; but "twenty in the morning" counts something
+        return Finding("TIME", hour.start, end, (clock,)) if in_day and 1 <= hour.value <= 12 else None
+    in_context = speech.text(hour.start - 1) in _AT or in_day
     return Finding("TIME", hour.start, end, (clock,)) if in_context else None
 
 

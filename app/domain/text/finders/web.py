@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from app.domain.text.finders.speech import Speech
-from app.domain.text.finders.spelling import read_label, read_local_part
+from app.domain.text.finders.spelling import is_local_mark, local_mark, read_label, read_local_part
 from app.domain.text.finding import Finding
 
 _DOMAINS = frozenset({
@@ -20,7 +20,8 @@ _DOMAINS_THAT_ARE_WORDS = frozenset({"at", "in", "is", "it", "me", "no", "so", "
 _EMAIL = re.compile(r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}")
 _SITE = re.compile(r"(?:https?://)?(?:[a-z0-9-]+\.)+([a-z]{2,})(?::\d+)?(?:/\S*)?")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.|$)){4}")
-_IPV6 = re.compile(r"[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3,7}")
+_IPV4_AND_PORT = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}\d{1,3}(?::\d{1,5}|/\d\d?)")
+_IPV6 = re.compile(r"[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3,7}|[0-9a-f]{1,4}::[0-9a-f]{1,4}")
 
 _MOST_LABELS = 8
 """Parts of a host name. Bounds on what is read keep the cost of nonsense linear."""
@@ -41,8 +42,8 @@ _NO_NAME = frozenset({
 def find_emails(speech: Speech) -> Iterator[Finding]:
     """Mail addresses. A name said in several words is taken whole only after "email ... is"."""
     for text, indices in speech.positions.items():
-        if "@" in text and _EMAIL.fullmatch(text):
-            yield from (Finding("EMAIL_ADDRESS", index, index + 1, (speech.shown(index),)) for index in indices)
+        if "@" in text:
+            yield from filter(None, (_with_sign(speech, index) for index in indices))
     for index in speech.places(("at",)):
         domain = _domain(speech, index + 1)
         if domain is None or index == 0 or speech.pauses[index - 1]:
@@ -51,6 +52,42 @@ def find_emails(speech: Speech) -> Iterator[Finding]:
         local = read_local_part(speech, index)
         if local is not None and local[1] not in _NO_NAME:
             yield Finding("EMAIL_ADDRESS", local[0], end, (f"{local[1]}@{host}",))
+
+
+def _with_sign(speech: Speech, index: int) -> Finding | None:
+    """The address around a written at sign, of which the rest may be spoken: "john dot smith@gmail.com"."""
+    name, _, host = speech.texts[index].partition("@")
+    start, end = index, index + 1
+    if not host or "." not in host:
+        domain = _domain(speech, end) if not host else _rest_of_domain(speech, index, host)
+        if domain is None or (not host and speech.pauses[index]):
+            return None
+        end, host = domain
+    whole = _EMAIL.search(f"{name}@{host}")
+    if not name:
+        local = read_local_part(speech, index)
+        if local is None or local[1] in _NO_NAME or speech.pauses[index - 1]:
+            return None
+        start, name = local
+    elif whole is None:
+        return None
+    elif end == index + 1 and not is_local_mark(speech, index - 1):
+        return Finding("EMAIL_ADDRESS", index, end, (speech.shown(index),))
+    elif is_local_mark(speech, index - 1):
+        start, before = read_local_part(speech, index - 1) or (index, "")
+        name = f"{before}{local_mark(speech, index - 1)}{name}" if before else name
+    return Finding("EMAIL_ADDRESS", start, end, (f"{name}@{host}",))
+
+
+def _rest_of_domain(speech: Speech, index: int, host: str) -> tuple[int, str] | None:
+    """``host`` at ``index`` with the "dot com" that is said after it, and where that ends."""
+    end = index + 1
+    while speech.text(end) == "dot" and not speech.pauses[end - 1] and host.count(".") < _MOST_LABELS:
+        end, label = read_label(speech, end + 1, first=False)
+        if not label:
+            return None
+        host += f".{label}"
+    return (end, host) if host.rpartition(".")[2] in _DOMAINS | _DOMAINS_THAT_ARE_WORDS else None
 
 
 def find_sites(speech: Speech) -> Iterator[Finding]:
@@ -79,14 +116,15 @@ def find_sites(speech: Speech) -> Iterator[Finding]:
 def find_ip_addresses(speech: Speech) -> Iterator[Finding]:
     """Four numbers with dots or points, and written addresses of both kinds."""
     for text, indices in speech.positions.items():
-        if _IPV4.fullmatch(text) or (text.count(":") > 2 and _IPV6.fullmatch(text)):
+        is_ipv4 = text.count(".") == 3 and (_IPV4.fullmatch(text) or _IPV4_AND_PORT.fullmatch(text))
+        if is_ipv4 or (text.count(":") > 1 and _IPV6.fullmatch(text)):
             yield from (Finding("IP_ADDRESS", index, index + 1, (text,)) for index in indices)
     reached = 0
     for index in sorted(speech.places(_DOTS)):
         if index < reached:
             continue
-        start = next((first for first in range(index - 1, index - 5, -1) if _covers(speech, first, index)), index)
-        while (number := speech.number_ends.get(start)) is not None and not number.ordinal and number.start > index - 4:
+        start = next((first for first in range(index - 1, index - 6, -1) if _covers(speech, first, index)), index)
+        while (number := speech.number_ends.get(start)) is not None and not number.ordinal and number.start > index - 6:
             start = number.start
         end, text = _dotted(speech, start)
         if _IPV4.fullmatch(text) and end > start + 1:
@@ -175,10 +213,17 @@ def _scheme(speech: Speech, start: int) -> tuple[int, str]:
 def _path(speech: Speech, end: int) -> tuple[int, str]:
     """``slash products`` said after ``end``."""
     path = ""
-    while speech.text(end) == "slash" and not speech.closes[end - 1]:
-        following, label = read_label(speech, end + 1, first=False)
+    while not speech.closes[end - 1] and (said := _slash(speech, end)):
+        following, label = read_label(speech, end + said, first=False)
         if not label:
             break
         path += f"/{label}"
         end = following
     return end, path
+
+
+def _slash(speech: Speech, index: int) -> int:
+    """How many words say a slash at ``index``; 0 where none does."""
+    if speech.text(index) == "slash":
+        return 1
+    return 2 if speech.follows(index, "forward", "slash") else 0

@@ -4,12 +4,13 @@ import pytest
 
 from app.domain.text.digits import DigitRun, digit_runs
 from app.domain.text.finders import find
+from app.domain.text.forms import bare_form
 from tests.support.transcripts import words
 
 
 def runs(text: str, language: str = "en") -> list[DigitRun]:
     spoken = words(text)
-    return digit_runs(spoken, find(spoken, language))
+    return digit_runs([bare_form(word.text) for word in spoken], find(spoken, language))
 
 
 @pytest.mark.parametrize(

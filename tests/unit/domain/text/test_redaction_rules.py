@@ -38,3 +38,8 @@ def test_one_warning_covers_all_languages() -> None:
     assert warning.message == "Not redacted, because no rule finds it: credit_card, credit_card_expiration, cvv, name_given."
     assert redaction_warnings(["pci"], {"en"}) == ()
     assert redaction_warnings([], {"de"}) == ()
+
+
+def test_a_language_whose_numbers_in_words_are_not_known_is_named() -> None:
+    (warning,) = redaction_warnings(["numbers"], {"en", "ru", "ko"})
+    assert warning.message.endswith(" Numbers in words are not known in: ko, ru.")
