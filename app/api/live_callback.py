@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from app.dialects.deepgram_stream import StreamRenderer
 from app.domain.errors import ClientGone
 from app.domain.jobs import Callback
 from app.domain.ports import CallbackSink, DeliveryFailed, LiveCallbacks
-from app.domain.stream.events import Control, StreamEvent
+from app.domain.stream.events import CloseStream, Control, StreamEvent
 from app.services.inbox import ClientLink
 from app.telemetry import logger
 
@@ -36,25 +36,35 @@ async def opened_sink(
 
 
 class CallbackLink:
-    """A ``ClientLink`` around the client's own. Made inside the event loop; ``sink`` stays the maker's to close."""
+    """A ``ClientLink`` around the client's own. Made inside the event loop; ``sink`` stays the maker's to close.
+
+    A client that leaves has only ended its audio: what was said in it is still told to the callback.
+    """
 
     def __init__(self, client: ClientLink, sink: CallbackSink, renderer: StreamRenderer) -> None:
         self._client = client
         self._sink = sink
         self._renderer = renderer
+        self._has_left = False
 
     async def receive(self) -> bytes | Control | None:
+        if self._has_left:
+            await self._sink.dropped()
+            return None
         reading = asyncio.ensure_future(self._client.receive())
         dropped = asyncio.ensure_future(self._sink.dropped())
         try:
             await asyncio.wait({reading, dropped}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
-                return reading.result()
+                item = reading.result()
+                self._has_left = item is None
+                return CloseStream() if item is None else item
         finally:
             reading.cancel()
             dropped.cancel()
         _log.info("callback of a stream dropped")
-        await self._client.close(*UNDELIVERED)
+        with suppress(ClientGone):
+            await self._client.close(*UNDELIVERED)
         return None
 
     async def send(self, event: StreamEvent, sha256: str) -> None:

@@ -141,10 +141,21 @@ class TestSockets:
             heard = read_to_the_end(socket)
         assert (heard.code, heard.reason) == (1011, "NET-0000")
 
-    def test_a_client_that_leaves_closes_it(self, stage: Stage) -> None:
-        with relay() as (server, ended):
-            with stage.client.websocket_connect(path(server.url)) as socket:
-                send(socket, tone(0.5))
+    @pytest.mark.parametrize("farewell", [(), (CLOSE,)])
+    def test_what_a_client_said_is_told_though_it_has_left(self, stage: Stage, farewell: tuple[str, ...]) -> None:
+        with relay() as (server, ended), stage.client.websocket_connect(path(server.url)) as socket:
+            send(socket, tone(2.0), *farewell)
+            socket.close()
+            assert ended.wait(60)
+        messages = [json.loads(message) for message in server.received]
+        assert text(messages) == HEARD
+        assert messages[-1]["type"] == "Metadata"
+        assert stage.app.state.services.live.active == 0
+
+    def test_nobody_is_left_on_either_side(self, stage: Stage) -> None:
+        with relay(stop_after=1) as (server, ended), stage.client.websocket_connect(path(server.url)) as socket:
+            send(socket, tone(2.0))
+            socket.close()
             assert ended.wait(60)
         assert stage.app.state.services.live.active == 0
 
