@@ -52,6 +52,7 @@ class Session:
         self._language = language
         self._usage = usage
         self._request = Request(language=language)
+        self._is_asked = False
 
     async def run(self) -> None:
         """Serve the client until it leaves, or until something goes wrong and it has been told."""
@@ -74,6 +75,10 @@ class Session:
             except SttError:
                 async with RecordedCommand(self._usage).running():  # it counts as refused
                     raise
+            self._is_asked = True
+        elif AudioStop.is_type(event.type) and self._is_asked:  # the client waits for what was said in no sound at all
+            self._is_asked = False
+            await self._connection.send(*Transcription().end())
         elif AudioStart.is_type(event.type) or AudioChunk.is_type(event.type):
             await self._transcribe(event)
         else:
@@ -89,6 +94,7 @@ class Session:
             await self._connection.send(Pong(text=event.data.get("text")).event())
 
     async def _transcribe(self, first: Event) -> None:
+        self._is_asked = False
         command = RecordedCommand(self._usage)
         async with command.running():
             audio_format = parse_format(first)

@@ -179,6 +179,16 @@ def test_silence_is_an_empty_text() -> None:
     serve(scenario, vad=ScriptedVad())
 
 
+def test_a_command_without_any_sound_is_an_empty_text() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client() as client:
+            assert text(await talk(client, Transcribe(language="en"), STOP)) == ""
+            assert text(await talk(client, Transcribe(language="en"), START, STOP)) == ""
+            assert text(await talk(client, chunk(tone(0.6)), STOP)) == "Turn on"
+
+    serve(scenario)
+
+
 def test_other_rates_and_channels_are_understood() -> None:
     async def scenario(stage: Stage) -> None:
         sound = tone(0.6, rate=48_000, channels=2)
