@@ -27,6 +27,9 @@ _FAREWELL_S = 30.0
 """Seconds that a client which was refused may go on sending before the connection is cut under it."""
 
 
+_GOODBYE_S = 1.0
+"""Seconds that any other client may go on sending once the connection ends: when the server stops."""
+
 _FLUSH_S = 5.0
 """Seconds that the last words may take to a client that reads slowly."""
 
@@ -73,14 +76,13 @@ class Connection:
         """Say why, then wait for the client to leave: cutting the connection while it sends would lose the reason."""
         try:
             await self.send(event)
-            if self._writer.can_write_eof():
-                self._writer.write_eof()
-            await asyncio.wait_for(self._drop_all(), _FAREWELL_S)
-        except (ClientGone, OSError, asyncio.TimeoutError):
-            pass
+        except ClientGone:
+            return
+        await self._see_off(_FAREWELL_S)
 
     async def close(self) -> None:
-        """Give everything back."""
+        """Give everything back. A client that is still sending gets a moment to read what it was told last."""
+        await self._see_off(_GOODBYE_S)
         self._reading.cancel()
         await asyncio.wait({self._reading})
         self._writer.close()
@@ -88,6 +90,15 @@ class Connection:
             await asyncio.wait_for(self._writer.wait_closed(), _FLUSH_S)
         except (OSError, asyncio.TimeoutError):  # nobody takes the last words
             self._writer.transport.abort()
+
+    async def _see_off(self, timeout_s: float) -> None:
+        """Say that nothing more comes, and wait for the client to leave: sound that nobody reads would reset the connection."""
+        try:
+            if self._writer.can_write_eof() and not self._writer.is_closing():
+                self._writer.write_eof()
+            await asyncio.wait_for(self._drop_all(), timeout_s)
+        except (OSError, asyncio.TimeoutError):
+            pass
 
     async def _drop_all(self) -> None:
         while await self.peek() and not isinstance(self._pending, SttError):

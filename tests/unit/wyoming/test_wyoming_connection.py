@@ -180,6 +180,20 @@ def test_a_refusal_arrives_though_the_client_goes_on_sending() -> None:
     hold(scenario)
 
 
+def test_the_last_words_arrive_though_the_client_goes_on_sending() -> None:
+    async def scenario(connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        piece = line(type="audio-chunk", payload_length=100_000) + bytes(100_000)
+        await connection.send(Event("transcript", {"text": "yes"}))
+        closing = asyncio.ensure_future(connection.close())
+        await _send_all(writer, piece, 100)
+        writer.write_eof()
+        assert b'"transcript"' in await reader.readline()
+        await reader.read()
+        await closing
+
+    hold(scenario)
+
+
 def test_sending_to_nobody_is_told() -> None:
     async def scenario(connection: Connection, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
