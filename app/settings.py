@@ -278,9 +278,12 @@ class Settings(BaseSettings):
         )
         return {REMOTE: single, **self.backends}
 
-    @cached_property
+    @property
     def resolved_default_model(self) -> str:
-        """The default model in use: the other server where one is named and nothing else is said."""
+        """The default model in use: the other server where one is named and nothing else is said.
+
+        Not cached: a copy with another default model would take the answer along.
+        """
         return REMOTE if self.backend_url and "default_model" not in self.model_fields_set else self.default_model
 
     @cached_property

@@ -20,6 +20,7 @@ from app.engines.logits_probe import probe_key_terms
 from app.settings import Settings
 from app.storage.database import DatabaseUnusable
 from app.wiring import build_accounts, build_catalog, missing_for_sherpa
+from cli.doctor_backends import check_backends
 from cli.doctor_engine import check_engine, check_gpu, check_threads
 from cli.doctor_finding import Finding, Outcome
 from cli.failures import plain_failures
@@ -29,15 +30,15 @@ MEMORY_FOR_BUFFERS_BYTES = 140_000_000
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check processor, threads, memory, models, database, voice detection, speakers, engine, GPU, key terms and port.
+    """Check processor, threads, memory, models, backends, database, voice detection, speakers, engine, GPU, key terms, port.
 
     Exit code 1: cannot run.
     """
     with plain_failures():
         settings = Settings()
     checks: list[Callable[[Settings], Finding]] = [
-        _processor, check_threads, _memory, _models, _database, _voice_detection, _speakers, check_engine, check_gpu,
-        _key_terms, _port,
+        _processor, check_threads, _memory, _models, check_backends, _database, _voice_detection, _speakers, check_engine,
+        check_gpu, _key_terms, _port,
     ]  # fmt: skip
     findings = [check(settings) for check in checks]
     if as_json:
@@ -89,12 +90,11 @@ def _available_memory_bytes() -> int | None:
 def _models(settings: Settings) -> Finding:
     catalog = build_catalog(settings)
     names = ", ".join(model.info.name for model in catalog.installed())
-    if catalog.find_installed(settings.default_model) is None:
-        remedy = f"whisperapi models pull {settings.default_model}"
-        return Finding(
-            "models", Outcome.WARNING, f"the default `{settings.default_model}` is missing; here: {names}", remedy
-        )
-    return Finding("models", Outcome.OK, f"default `{settings.default_model}`; here: {names}")
+    default = settings.resolved_default_model
+    if catalog.find_installed(default) is None:
+        remedy = f"whisperapi models pull {default}"
+        return Finding("models", Outcome.WARNING, f"the default `{default}` is missing; here: {names}", remedy)
+    return Finding("models", Outcome.OK, f"default `{default}`; here: {names}")
 
 
 def _database(settings: Settings) -> Finding:

@@ -48,6 +48,12 @@ def test_a_backend_is_the_default_model_unless_another_is_named(tmp_path: Path) 
     assert named.resolve("remote").model.is_remote
 
 
+def test_a_model_that_stands_in_is_the_default_of_the_settings_that_say_so(tmp_path: Path) -> None:
+    made = settings(tmp_path)
+    assert made.resolved_default_model == "base"
+    assert made.model_copy(update={"default_model": "selftest"}).resolved_default_model == "selftest"
+
+
 def test_named_backends_stand_beside_local_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "WHISPERAPI_BACKENDS", json.dumps({"fast": {"url": URL}, "german": {"url": URL, "languages": ["de"]}})

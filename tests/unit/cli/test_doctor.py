@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from cli.doctor import _show
 from cli.doctor_finding import Finding, Outcome
 from cli.main import app
+from tests.support.http_servers import file_server
 
 RUNNER = CliRunner()
 
@@ -40,6 +41,7 @@ def test_every_part_is_checked_and_a_fresh_machine_can_run() -> None:
         "threads",
         "memory",
         "models",
+        "backends",
         "database",
         "voice detection",
         "speakers",
@@ -56,6 +58,16 @@ def test_every_part_is_checked_and_a_fresh_machine_can_run() -> None:
 def test_a_missing_model_names_the_command_that_brings_it() -> None:
     found = findings()["models"]
     assert (found["outcome"], found["remedy"]) == ("warning", "whisperapi models pull base")
+
+
+def test_a_server_that_recognises_elsewhere_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings()["backends"]["outcome"] == "ok"
+    with file_server({"/v1/models": b"{}"}) as url:
+        monkeypatch.setenv("CUSTOM_BACKEND_URL", url)
+        found = findings()
+    assert (found["backends"]["detail"], found["models"]["outcome"]) == ("remote: there", "ok")
+    monkeypatch.setenv("CUSTOM_BACKEND_URL", f"http://127.0.0.1:{free_port()}")
+    assert findings()["backends"]["detail"] == "nobody answers for remote"
 
 
 def test_a_port_in_use_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
