@@ -256,10 +256,14 @@ class ProcessPool:
             slot.worker.link.send(job.header, job.pcm)
 
     def _make_room(self) -> bool:
-        """Stop interims while finals wait: one for each final beyond those being stopped already. Whether any was."""
-        stopping = sum(job.done.done() for job in self._running.values())
+        """Stop interims while finals wait: one for each final beyond the places that are free or being freed. Whether any was.
+
+        A worker that was told to die holds no place any more: another may have taken it before the death is seen.
+        """
+        held = [job for slot, job in self._running.items() if not slot.killed]
+        places = max(0, self.workers - len(held)) + sum(job.done.done() for job in held)
         stopped = False
-        for _ in range(self._schedule.urgent() - stopping):
+        for _ in range(self._schedule.urgent() - places):
             running = (job.ticket for job in self._running.values() if job.ticket is not None and not job.done.done())
             ticket = first_to_give_way(running)
             if ticket is None:

@@ -371,6 +371,34 @@ def test_a_final_waits_neither_for_the_interim_in_its_way_nor_for_another_worker
     run(scenario, workers=1)
 
 
+def test_a_final_does_not_take_a_dying_worker_for_one_that_will_be_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Between the order to die and the death another interim takes the place: the final must have that one stopped.
+    async def scenario(pool: ProcessPool) -> None:
+        doomed, other = (slot.worker for slot in pool._crew.slots)  # noqa: SLF001 -- a death has to be put off
+        assert doomed is not None
+        assert other is not None
+        dying, pids = asyncio.Event(), pool.worker_pids()
+        monkeypatch.setattr(doomed, "kill", dying.set)
+        async with pool.admit(live=True) as session:
+            slow = DecodeOptions(fit_context=False)
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)  # no interim ever ends
+            first = asyncio.ensure_future(session.transcribe(read_clip("sentences-10s.wav"), slow, JobClass.INTERIM))
+            await until(lambda: pool.stats().busy == 1)
+            first.cancel()
+            await dying.wait()
+            second = asyncio.ensure_future(session.transcribe(read_clip("sentences-10s.wav"), slow, JobClass.INTERIM))
+            await until(lambda: pool.stats().busy == 1)
+            final = await session.transcribe(read_clip("phone-number.wav"), DecodeOptions(), JobClass.FINAL)
+            assert text(final) == PHONE
+            with pytest.raises(Aborted):
+                await second
+            os.kill(pids[0], signal.SIGKILL)
+            await until(lambda: len(pool.worker_pids()) == 1 + RELIEFS and not set(pids) & set(pool.worker_pids()))
+
+    run(scenario, workers=1)
+
+
 def test_interims_leave_the_worker_that_has_decoded_to_finals() -> None:
     async def scenario(pool: ProcessPool) -> None:
         first, second = pool.worker_pids()
