@@ -39,6 +39,7 @@ def bench(
         store = Measurements(settings.data_dir)
         measurement = store.remember(fingerprint, best, figures)
         gain = gain_of_build(store, fingerprint.model, fingerprint.cpu)
+    _tell_if_lost(store, measurement, console)
     if as_json:
         print(json.dumps({**asdict(measurement), "gain": gain}, indent=2))
         return
@@ -58,8 +59,14 @@ def auto_tune(settings: Settings, model: InstalledModel, console: Console) -> Se
         with console.status("Tuning") as status:
             best, figures = asyncio.run(run_short(settings, model, lambda what: status.update(f"Tuning: {what}")))
         known = store.remember(fingerprint, best, figures)
+        _tell_if_lost(store, known, console)
     console.print(f"Tuned: {known.workers} workers x {known.threads} threads (measured {known.when}).")
     return settings.model_copy(update={"workers": known.workers, "threads": known.threads})
+
+
+def _tell_if_lost(store: Measurements, measurement: Measurement, console: Console) -> None:
+    if not store.has(measurement):
+        console.print("The measurement is not kept: the data folder cannot be written.")
 
 
 def gain_of_build(store: Measurements, model: str, cpu: str) -> float | None:

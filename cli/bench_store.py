@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -96,12 +97,18 @@ class Measurements:
         return next((each for each in self.all() if each.fingerprint == fingerprint), None)
 
     def remember(self, fingerprint: Fingerprint, best: Combination, figures: Mapping[str, Any]) -> Measurement:
-        """Keep a measurement in place of an older one of the same conditions."""
+        """Keep a measurement in place of an older one of the same conditions, if the folder can be written (``has``)."""
         when = datetime.now(timezone.utc).isoformat(timespec="seconds")
         new = Measurement(fingerprint, when, best.workers, best.threads, figures)
         kept = [*(each for each in self.all() if each.fingerprint != fingerprint), new][-KEPT:]
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps([asdict(each) for each in kept], indent=1) + "\n", encoding="utf-8")
-        partial.replace(self._file)
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._file.with_suffix(".partial")
+            partial.write_text(json.dumps([asdict(each) for each in kept], indent=1) + "\n", encoding="utf-8")
+            partial.replace(self._file)
         return new
+
+    def has(self, measurement: Measurement) -> bool:
+        """Whether it was kept."""
+        found = self.find(measurement.fingerprint)
+        return found is not None and found.when == measurement.when

@@ -121,3 +121,14 @@ class TestAutoTune:
     def test_choices_of_the_operator_are_not_overruled(self, tmp_path: Path) -> None:
         settings = Settings(_env_file=None, data_dir=tmp_path, workers=1, threads=1)
         assert self.tune(settings) == (settings, "")
+
+
+def test_what_cannot_be_kept_still_holds(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    store = Measurements(in_the_way)
+    measured = store.remember(FINGERPRINT, Combination(2, 1), window(1.0))
+    assert measured.best == Combination(2, 1)
+    assert not store.has(measured)
+    kept = Measurements(tmp_path)
+    assert kept.has(kept.remember(FINGERPRINT, Combination(2, 1), window(1.0)))
