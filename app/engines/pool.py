@@ -256,7 +256,7 @@ class ProcessPool:
             slot.worker.link.send(job.header, job.pcm)
 
     def _make_room(self) -> bool:
-        """Stop interims while finals wait: one for each final beyond the places that are free or being freed. Whether any was.
+        """Stop interims while finals wait: one for each final beyond the places free or being freed. Whether any was.
 
         A worker that was told to die holds no place any more: another may have taken it before the death is seen.
         """
