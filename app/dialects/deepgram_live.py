@@ -24,6 +24,7 @@ from app.domain.jobs import Callback
 from app.domain.languages import MULTI, whisper_language
 from app.domain.options import LiveOptions
 from app.domain.stream.options import StreamOptions
+from app.domain.text.finders.numbers import LANGUAGES
 from app.domain.text.redaction_rules import unsupported
 
 MAX_MILLISECONDS = 600_000
@@ -100,4 +101,8 @@ def _utterance_end(query: Query) -> float | None:
 
 
 def _without_effect(query: Query) -> tuple[str, ...]:
-    return tuple(f"redact={name}" for name in unsupported(redactions(query)))
+    rules, language = redactions(query), "en" if query.flag("translate") else (query.text("language") or "en").lower()
+    if language != MULTI:
+        language = whisper_language(language)
+    unread = ("redact=numbers in words",) if rules and language not in LANGUAGES else ()
+    return (*(f"redact={name}" for name in unsupported(rules, language)), *unread)

@@ -197,7 +197,7 @@ class StreamRenderer:
             alternative["languages_hinted"] = list(self._hints)
         channel: Json = {"alternatives": [alternative]}
         if self._text.search:
-            channel["search"] = render_search(self._formatter.search(words, language))
+            channel["search"] = render_search(self._formatter.search(formatted, language))
         start_s = seconds(event.start_s)
         message: Json = {
             "type": "Results",

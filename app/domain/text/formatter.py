@@ -24,9 +24,9 @@ from app.domain.text.finding import Finding
 from app.domain.text.measurements import measurement_edits
 from app.domain.text.numerals import numeral_edits
 from app.domain.text.profanity import profanity_edits
-from app.domain.text.redaction import Redactor
+from app.domain.text.redaction import REDACTED, Redactor
 from app.domain.text.replacing import Replacer
-from app.domain.text.search import find_phrases
+from app.domain.text.search import find_phrases, merge_results
 from app.domain.text.smart_format import smart_edits
 from app.domain.transcript import Channel, Entity, SearchResult, Segment, Word
 
@@ -35,13 +35,19 @@ EditsOf = Callable[[Sequence[Word], str], list[Edit]]
 
 @dataclass(frozen=True, slots=True)
 class Formatted:
-    """Words as displayed. ``origins`` and ``redacted`` are half-open ranges of the words that came in; ``entities`` count
-    ``words``."""
+    """Words as displayed. ``origins`` and ``redacted`` are half-open ranges of the words that came in, which ``heard`` are;
+    ``entities`` count ``words``."""
 
     words: tuple[Word, ...]
     entities: tuple[Entity, ...]
     origins: tuple[tuple[int, int], ...]
     redacted: tuple[tuple[int, int], ...] = ()
+    heard: tuple[Word, ...] = ()
+
+    def shown(self, start: int, end: int) -> tuple[Word, ...]:
+        """What is displayed of the words ``start`` up to ``end`` of those that came in."""
+        span = Edited(self.words, self.origins).span(start, end)
+        return () if span is None else self.words[span[0] : span[1]]
 
 
 class Formatter:
@@ -75,7 +81,7 @@ class Formatter:
         if not options.filler_words:
             edited = edited.apply(filler_edits(words))
         if not self._is_asked:
-            return Formatted(edited.words, (), edited.origins)
+            return Formatted(edited.words, (), edited.origins, heard=edited.words)
         if options.dictation and options.punctuate:
             edited = edited.apply(_by_language(dictation_edits, edited.words, language))
         found: Sequence[Finding] = ()
@@ -94,7 +100,7 @@ class Formatter:
             edited = edited.apply(break_edits(edited.words))
         entities = () if interim or not options.detect_entities else entities_of(found, at_finding, edited, redactions)
         hidden = tuple((at_finding.origins[edit.start][0], at_finding.origins[edit.end - 1][1]) for edit in redactions)
-        return Formatted(edited.words, entities, edited.origins, hidden)
+        return Formatted(edited.words, entities, edited.origins, hidden, tuple(words))
 
     def _redactions(
         self,
@@ -127,11 +133,22 @@ class Formatter:
             edited = edited.apply(_by_language(measurement_edits, edited.words, language))
         return edited
 
-    def search(self, words: Sequence[Word], language: str) -> tuple[SearchResult, ...]:
-        """The phrases asked for, found in words that ``format`` has returned; empty if none were asked for."""
-        if not self._options.search:
+    def search(self, formatted: Formatted, language: str) -> tuple[SearchResult, ...]:
+        """The phrases asked for, in what ``format`` has returned; empty if none were asked for.
+
+        They are looked up as displayed and as heard: "twenty five dollars" is found where "$25" is displayed.
+        """
+        queries, punctuated = self._options.search, self._options.punctuate
+        if not queries:
             return ()
-        return find_phrases(words, self._options.search, language, punctuated=self._options.punctuate)
+        results = find_phrases(formatted.words, queries, language, punctuated=punctuated)
+        if formatted.heard == formatted.words:
+            return results
+        heard = list(formatted.heard)
+        for start, end in formatted.redacted:
+            heard[start:end] = [replace(word, text=REDACTED, bare=REDACTED) for word in heard[start:end]]
+        as_heard = find_phrases(heard, queries, language, punctuated=punctuated, shown=formatted.shown)
+        return merge_results(results, as_heard)
 
     def format_channel(self, channel: Channel) -> Channel:
         """A channel with all of this done. Each word stays in the segment that its first origin was in.
@@ -143,7 +160,7 @@ class Formatter:
             channel,
             segments=tuple(_divided(channel.segments, formatted, word_space(channel.language))),
             entities=formatted.entities,
-            search=self.search(formatted.words, channel.language),
+            search=self.search(formatted, channel.language),
         )
 
 

@@ -6,7 +6,7 @@ by its letters, and a hit counts by likeness and by how sure the words are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,12 +45,18 @@ class _Stretches:
 
 
 def find_phrases(
-    words: Sequence[Word], queries: Sequence[str], language: str, *, punctuated: bool = True
+    words: Sequence[Word],
+    queries: Sequence[str],
+    language: str,
+    *,
+    punctuated: bool = True,
+    shown: Callable[[int, int], Sequence[Word]] | None = None,
 ) -> tuple[SearchResult, ...]:
     """One result for each query, in their order, hits best first and apart from each other.
 
     A hit's confidence is its likeness (0..1, spaces and casing apart) times the mean confidence of its words. Snippets are
-    written as displayed: ``punctuated`` or bare.
+    written as displayed: ``punctuated`` or bare; of the words that ``shown`` gives for a range of ``words``, if they are not
+    those that are displayed. A hit of which nothing is displayed is none.
     """
     bare = [_searched(word) for word in words]
     wanted = [[bare_form(part).casefold() for part in query.split()] for query in queries]
@@ -76,9 +82,24 @@ def find_phrases(
                 _Match(alike * float(sure[start]), start, start + size, off) for start in stretches.starts[column]
             ]
     return tuple(
-        SearchResult(query, tuple(_hit(words, match, language, punctuated=punctuated) for match in _best(found)))
+        SearchResult(query, tuple(_hits(words, _best(found), language, punctuated=punctuated, shown=shown)))
         for query, found in zip(queries, matches, strict=True)
     )
+
+
+def merge_results(first: Sequence[SearchResult], second: Sequence[SearchResult]) -> tuple[SearchResult, ...]:
+    """The hits of two searches for the same phrases in the same speech: best first, apart from each other."""
+    return tuple(
+        SearchResult(result.query, _apart((*result.hits, *other.hits))) for result, other in zip(first, second, strict=True)
+    )
+
+
+def _apart(hits: Iterable[SearchHit]) -> tuple[SearchHit, ...]:
+    best: list[SearchHit] = []
+    for hit in sorted(hits, key=lambda hit: (-hit.confidence, hit.start_s)):
+        if all(hit.end_s <= other.start_s or other.end_s <= hit.start_s for other in best):
+            best.append(hit)
+    return tuple(best[:MAX_HITS])
 
 
 def _searched(word: Word) -> str:
@@ -109,7 +130,17 @@ def _best(matches: Iterable[_Match]) -> list[_Match]:
     return best
 
 
-def _hit(words: Sequence[Word], match: _Match, language: str, *, punctuated: bool) -> SearchHit:
-    found = words[match.start : match.end]
-    snippet = word_space(language).join(word.text if punctuated else bare_text(word) for word in found)
-    return SearchHit(match.confidence, found[0].start_s, found[-1].end_s, snippet)
+def _hits(
+    words: Sequence[Word],
+    matches: Iterable[_Match],
+    language: str,
+    *,
+    punctuated: bool,
+    shown: Callable[[int, int], Sequence[Word]] | None,
+) -> Iterator[SearchHit]:
+    for match in matches:
+        found = words[match.start : match.end]
+        displayed = found if shown is None else shown(match.start, match.end)
+        if displayed:
+            snippet = word_space(language).join(word.text if punctuated else bare_text(word) for word in displayed)
+            yield SearchHit(match.confidence, found[0].start_s, found[-1].end_s, snippet)

@@ -179,3 +179,18 @@ class TestTogether:
     def test_garbage_is_read_or_refused_with_an_error_of_ours(self, query: str) -> None:
         with suppress(SttError):
             parse(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("redact=ssn", ()),
+        ("redact=ssn&language=es", ("redact=ssn",)),
+        ("redact=ssn&language=multi", ("redact=ssn", "redact=numbers in words")),
+        ("redact=ssn&language=ru", ("redact=ssn", "redact=numbers in words")),
+        ("redact=ssn&language=ru&translate=true", ()),
+        ("language=ru", ()),
+    ],
+)
+def test_what_stays_readable_in_a_language_is_for_the_log(query: str, named: tuple[str, ...]) -> None:
+    assert parse(query).without_effect == named

@@ -151,3 +151,24 @@ def test_all_options_at_once_work() -> None:
     assert " ".join(word.text for word in made.words) == "hi, **** phone [PHONE_NUMBER_1]. It weighs 5 kg"
     assert [hit.snippet for hit in made.search[0].hits] == ["phone"]
     assert [(entity.label, entity.value) for entity in made.entities] == [("PHONE_NUMBER", "[PHONE_NUMBER_1]")]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "query", "options", "found"),
+    [
+        ("it is twenty five dollars now", "twenty five dollars", {"smart_format": True}, ["$25"]),
+        ("it is twenty five dollars now", "$25", {"smart_format": True}, ["$25"]),
+        ("open the red door", "red door", {"replace": (Replacement("red", "green"),)}, ["green door"]),
+        ("open the zebra door", "zebra", {"replace": (Replacement("zebra"),)}, []),
+        ("damn the light", "damn", {"profanity_filter": True}, ["****"]),
+        ("my card is four two seven one", "four two seven one", {"redact": ("numbers",)}, []),
+        ("my card is four two seven one", "card is four", {"redact": ("numbers",)}, ["card is [REDACTED]"]),
+        ("open um the red door", "open the red door", {"numerals": True}, ["open the red door"]),
+    ],
+)
+def test_phrases_are_found_as_heard_and_as_displayed(
+    spoken: str, query: str, options: dict[str, object], found: list[str]
+) -> None:
+    formatter = Formatter(TextOptions(punctuate=True, search=(query,), **options))  # type: ignore[arg-type]
+    (result,) = formatter.search(formatter.format(words(spoken, confidence=1.0), "en"), "en")
+    assert [hit.snippet for hit in result.hits] == found
