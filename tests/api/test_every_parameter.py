@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from app.dialects.deepgram_messages import MESSAGES as ALL_MESSAGES
 from app.dialects.deepgram_parameters import PARAMETERS
+from app.domain.options import Keyterm
 from app.engines.scripted import ScriptedEngine, ScriptedPool, say
 from tests.support.app import Stage, staged
 from tests.support.encode import wav
@@ -80,6 +82,34 @@ def test_finals_of_a_stream_are_decoded_as_asked(tmp_path: Path) -> None:
     assert call.options is not None
     asked = (call.options.prompt, call.options.temperature, call.options.beam_size, call.options.best_of)
     assert asked == ("Names", 0.4, 5, 3)
+
+
+def test_finals_of_a_stream_favour_the_terms_asked_for(tmp_path: Path) -> None:
+    with saying(tmp_path, "Hello world.") as stage:
+        stage.pool.capabilities = replace(stage.pool.capabilities, favours_terms=True)
+        talk(stage, "keyterm=Nuuk&keywords=nook:-2&keywords=Bergen", Live("", says="Hello world."))
+        [call] = stage.pool.calls
+    assert call.options is not None
+    assert call.options.keyterms == (Keyterm("Nuuk"), Keyterm("nook", -2.0), Keyterm("Bergen"))
+    assert call.options.prompt == "", "what is no prompt cannot leak out of one"
+
+
+CONTRACT = """
+model version tier language language_hint detect_language encoding sample_rate channels multichannel mip_opt_out
+punctuate smart_format numerals paragraphs utterances utt_split filler_words profanity_filter measurements dictation
+redact replace keyterm keywords search diarize diarize_model diarize_version detect_entities summarize topics
+custom_topic custom_topic_mode detect_topics intents custom_intent custom_intent_mode sentiment callback callback_method
+extra tag alternatives ner translate no_delay interim_results endpointing utterance_end_ms vad_events
+""".split()  # noqa: SIM905 - as in sections 2.2 and 3.1 of the contract
+MESSAGES_OF_THE_CONTRACT = {
+    "KeepAlive", "Finalize", "CloseStream", "Configure", "Sync", "Results", "SpeechStarted", "UtteranceEnd", "Metadata",
+    "Error", "ConfigureSuccess", "ConfigureFailure", "binary, not empty", "binary, empty", "anything else",
+}  # fmt: skip
+
+
+def test_every_parameter_and_message_of_the_contract_is_known() -> None:
+    assert set(CONTRACT) <= {parameter.name for parameter in PARAMETERS}
+    assert {message.name for message in ALL_MESSAGES} == MESSAGES_OF_THE_CONTRACT
 
 
 @pytest.mark.parametrize("live", [False, True], ids=["recordings", "live"])
