@@ -133,7 +133,10 @@ async def _stream(server: Server, sound: Iterator[bytes], total_bytes: int, reco
     """Send and listen to the end."""
     url = f"{server.url.replace('http', 'ws')}/v1/listen?{QUERY}"
     headers = {"Authorization": f"Token {API_KEY}"}
-    async with connect(url, additional_headers=headers, max_size=None, proxy=None, compression=None) as socket:
+    # a server that holds its client back does not read its pings
+    async with connect(
+        url, additional_headers=headers, max_size=None, proxy=None, compression=None, ping_timeout=None
+    ) as socket:
         sender = asyncio.create_task(_send(socket, server.pid, sound, total_bytes, record))
         async for message in socket:
             _note(json.loads(message), record)
