@@ -69,7 +69,7 @@ def test_an_independent_parser_reads_every_webvtt_whole(transcript: Transcript) 
 def test_an_independent_parser_reads_every_subrip_whole(transcript: Transcript) -> None:
     document = render_srt(transcript)
     cues = webvtt.from_buffer(io.StringIO(document), format="srt").captions if "-->" in document else []
-    shown = "".join(re.sub(r"^\[speaker \d\]\n", "", cue.raw_text) for cue in cues)
+    shown = "".join(re.sub(r"^\[(?:channel \d )?speaker \d\]\n", "", cue.raw_text) for cue in cues)
     assert sorted("".join(shown.split()).replace("\u2192", "-->")) == sorted(said_by(transcript).replace("\u2192", "-->"))
     assert all(cue.start < cue.end for cue in cues)
 
