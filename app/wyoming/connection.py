@@ -92,7 +92,7 @@ class Connection:
             self._writer.transport.abort()
 
     async def _see_off(self, timeout_s: float) -> None:
-        """Say that nothing more comes, and wait for the client to leave: sound that nobody reads would reset the connection."""
+        """Say that nothing more comes, and wait for the client to leave: sound that nobody reads resets a connection."""
         try:
             if self._writer.can_write_eof() and not self._writer.is_closing():
                 self._writer.write_eof()
