@@ -34,8 +34,8 @@ class Backend:
     folder: Path
     port: str
 
-    def running(self) -> contextlib.AbstractContextManager[RunningServer]:
-        return running_server(self.folder, WORKERS="2", THREADS="1", PORT=self.port)
+    def running(self, key: str = "") -> contextlib.AbstractContextManager[RunningServer]:
+        return running_server(self.folder, key=key, WORKERS="2", THREADS="1", PORT=self.port)
 
 
 @pytest.fixture
@@ -48,7 +48,12 @@ def backend(tmp_path: Path) -> Backend:
 @contextlib.contextmanager
 def gateway(behind: RunningServer, folder: Path) -> Iterator[RunningServer]:
     folder.mkdir()
-    settings = {"BACKEND_URL": f"{behind.url}/v1", "BACKEND_AUTH": f"Bearer {behind.key}", "DEFAULT_MODEL": "remote"}
+    settings = {
+        "BACKEND_URL": f"{behind.url}/v1",
+        "BACKEND_AUTH": f"Bearer {behind.key}",
+        "DEFAULT_MODEL": "remote",
+        "STREAM_IDLE_TIMEOUT_S": "120",  # nobody speaks while the other one starts, which may take long
+    }
     with running_server(folder, **settings) as started:
         yield started
 
@@ -108,9 +113,9 @@ async def _speak_while_it_dies(front: RunningServer, behind: RunningServer, back
         await asyncio.wait_for(first_final.wait(), 60)
         behind.process.kill()
         behind.process.wait()
-        await speaking  # the rest of it is said to nobody
         with contextlib.ExitStack() as again:
-            await asyncio.to_thread(again.enter_context, backend.running())
+            starting = asyncio.to_thread(again.enter_context, backend.running(behind.key))
+            await asyncio.gather(speaking, starting)  # the rest of it is said to nobody
             await socket_.send(CLOSE)
             await asyncio.wait_for(reading, 60)
             talk.code = socket_.close_code

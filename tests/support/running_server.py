@@ -44,8 +44,10 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(data: Path, **settings: str) -> Iterator[RunningServer]:
+def running_server(data: Path, *, key: str = "", **settings: str) -> Iterator[RunningServer]:
     """A server process that keeps everything in ``data``; SIGTERM at the end must make it exit with 0.
+
+    ``key``: one that is there already; none is made then, which takes a process of its own.
 
     ``settings`` are environment variables without their prefix: ``WORKERS="2"``.
     """
@@ -58,7 +60,7 @@ def running_server(data: Path, **settings: str) -> Iterator[RunningServer]:
         "HF_HUB_OFFLINE": "1",
         "NO_PROXY": "*",
     } | {f"WHISPERAPI_{name}": value for name, value in settings.items()}
-    key = _run_keys_create(environment)
+    key = key or _run_keys_create(environment)
     clips = {f"/{clip.name}": clip.read_bytes() for folder in CLIPS for clip in folder.iterdir() if clip.is_file()}
     log = data / "server.log"
     with file_server(clips) as files_url, log.open("wb") as output:
