@@ -389,11 +389,13 @@ def test_a_final_does_not_take_a_dying_worker_for_one_that_will_be_free(monkeypa
             await dying.wait()
             second = asyncio.ensure_future(session.transcribe(read_clip("sentences-10s.wav"), slow, JobClass.INTERIM))
             await until(lambda: pool.stats().busy == 1)
-            final = await session.transcribe(read_clip("phone-number.wav"), DecodeOptions(), JobClass.FINAL)
+            try:
+                final = await session.transcribe(read_clip("phone-number.wav"), DecodeOptions(), JobClass.FINAL)
+            finally:
+                os.kill(pids[0], signal.SIGKILL)
             assert text(final) == PHONE
             with pytest.raises(Aborted):
                 await second
-            os.kill(pids[0], signal.SIGKILL)
             await until(lambda: len(pool.worker_pids()) == 1 + RELIEFS and not set(pids) & set(pool.worker_pids()))
 
     run(scenario, workers=1)
