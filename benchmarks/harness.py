@@ -135,14 +135,26 @@ def save(name: str, table: dict[str, Any]) -> None:
         "machine": {"cpu": _cpu_name(), "cores": usable_cores(), "system": platform.platform()},
         "python": platform.python_version(),
         "versions": {package: version(package) for package in ("pywhispercpp", "numpy", "fastapi")},
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False  # noqa: S607
-        ).stdout.strip(),
+        "commit": _commit(),
         "results": table,
-    }  # fmt: skip
+    }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=2))
+
+
+def measured(name: str) -> dict[str, Any]:
+    """The table that was saved by that name at the commit checked out now; empty if there is none."""
+    try:
+        record = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+    return dict(record["results"]) if record["commit"] == _commit() else {}
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _cpu_name() -> str:

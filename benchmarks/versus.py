@@ -30,7 +30,7 @@ import soundfile
 
 from app.domain.audio import Pcm16k
 from app.engines.cpu import usable_cores
-from benchmarks.harness import ROOT, Server, expanded_model, median, read_clip, running_server, save
+from benchmarks.harness import ROOT, Server, expanded_model, measured, median, read_clip, running_server, save
 from benchmarks.margins import edits, plain
 from benchmarks.recordings import said, talk
 
@@ -78,7 +78,9 @@ def main() -> None:
     parser.add_argument("--skip", nargs="*", default=[], help="names of this server's ways to leave out")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=600.0, help="length of the talks")
-    parser.add_argument("--only", nargs="*", default=[], help="names of items of work")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="names of items of work; the others keep what this commit measured"
+    )
     arguments = parser.parse_args()
     model = expanded_model(arguments.size)
     works = {name: work for name, work in _works(arguments.seconds).items() if not arguments.only or name in arguments.only}
@@ -97,7 +99,7 @@ def main() -> None:
             for kind, file in (PEERS | BATCHED).items():
                 if kind != "raw" and any(kind in work.asked for work in works.values()):
                     ways[kind] = open_.enter_context(_peer(arguments.peers, kind, folder / file))
-        table = {}
+        table = measured(f"versus-{arguments.size}").get("works", {})
         for name, work in works.items():
             table[name] = measure(work, ways, arguments.repeat)
             _show(name, table[name])
