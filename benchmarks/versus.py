@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,7 @@ LIMITS = [
 """Work, against whom, and the ratio that is wanted at most."""
 
 LONG_S = 200.0
+REST_S = 1.0
 PEER_PACKAGES = ("faster-whisper", "ctranslate2", "openai-whisper", "torch")
 Way = Callable[[list[Pcm16k]], tuple[float, list[str]]]
 
@@ -78,9 +79,7 @@ def main() -> None:
     parser.add_argument("--skip", nargs="*", default=[], help="names of this server's ways to leave out")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=600.0, help="length of the talks")
-    parser.add_argument(
-        "--only", nargs="*", default=[], help="names of items of work; the others keep what this commit measured"
-    )
+    parser.add_argument("--only", nargs="*", default=[], help="items of work; others keep what this commit measured")
     arguments = parser.parse_args()
     model = expanded_model(arguments.size)
     works = {name: work for name, work in _works(arguments.seconds).items() if not arguments.only or name in arguments.only}
@@ -151,8 +150,12 @@ def _show(name: str, row: dict[str, Any]) -> None:
 
 
 def one_round(ways: dict[str, Way], pieces: list[Pcm16k]) -> list[tuple[str, tuple[float, list[str]]]]:
-    """Everybody's seconds and texts, one after the other."""
-    return [(name, way(pieces)) for name, way in ways.items()]
+    """Everybody's seconds and texts, one after the other, with a rest between them: idle threads of some go on spinning."""
+    answers = []
+    for name, way in ways.items():
+        sleep(REST_S)
+        answers.append((name, way(pieces)))
+    return answers
 
 
 def _works(seconds: float) -> dict[str, Work]:
