@@ -150,7 +150,7 @@ def _show(name: str, row: dict[str, Any]) -> None:
 
 
 def one_round(ways: dict[str, Way], pieces: list[Pcm16k]) -> list[tuple[str, tuple[float, list[str]]]]:
-    """Everybody's seconds and texts, one after the other, with a rest between them: idle threads of some go on spinning."""
+    """Everybody's seconds and texts, one after the other, with a rest between them: without it runs were slower."""
     answers = []
     for name, way in ways.items():
         sleep(REST_S)
