@@ -71,10 +71,11 @@ class Settings(BaseSettings):
     """One static key that is accepted beside those in the database. Empty: none."""
 
     workers: int = Field(default=0, ge=0)
-    """Decode workers per model. 0: one per two cores, at most 4; one worker on a GPU."""
+    """Decode workers per model. 0: one per core, at most 4; one per two cores where they cannot share the weights (beside
+    Linux); one on a GPU."""
 
     threads: int = Field(default=0, ge=0)
-    """Threads per worker. 0: cores divided by workers."""
+    """Threads per worker. 0: cores divided by workers, and a decode beside idle workers uses their threads too."""
 
     auto_tune: bool = False
     """Choose workers and threads that are left at 0 by measuring the machine when the server starts: once, some seconds."""

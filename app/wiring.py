@@ -55,6 +55,9 @@ from app.storage.spool import FolderSpool
 from app.storage.stores import SqlKeyStore
 from app.storage.usage import SqlUsageStore
 
+DIARIZER_THREADS = 2
+"""Threads that telling speakers apart gets at least where there are as many."""
+
 REMOTE_VERSION = "remote"
 """What responses give as version and architecture of models that other servers have: they say neither."""
 
@@ -185,7 +188,8 @@ def build_diarizer(settings: Settings, catalog: Catalog) -> Diarizer | None:
     if missing:
         raise Unavailable(f"The diarizer `sherpa` cannot be used. {missing}")
     paths = {file.role: catalog.models_dir / file.file_name for file in catalog.data.speaker_files}
-    threads = plan_workers(usable_cores(), settings.workers, settings.threads).threads
+    plan = plan_workers(usable_cores(), settings.workers, settings.threads)
+    threads = max(plan.threads, min(DIARIZER_THREADS, plan.workers))  # it has its turn while chunks are decoded
     return SherpaDiarizer(paths["segmentation"], paths["embedding"], threads)
 
 

@@ -61,7 +61,7 @@ def auto_tune(settings: Settings, model: InstalledModel, console: Console) -> Se
         known = store.remember(fingerprint, best, figures)
         _tell_if_lost(store, known, console)
     console.print(f"Tuned: {known.workers} workers x {known.threads} threads (measured {known.when}).")
-    return settings.model_copy(update={"workers": known.workers, "threads": known.threads})
+    return settings.model_copy(update={"workers": known.workers, "threads": known.threads_to_set})
 
 
 def _tell_if_lost(store: Measurements, measurement: Measurement, console: Console) -> None:
@@ -107,7 +107,10 @@ def show(measurement: Measurement, gain: float | None) -> None:
     console.print(_combination_table(figures["combinations"], measurement.best))
     console.print(f"Voice detection: {figures['vad_ms_per_audio_s']:.1f} ms per second of audio")
     console.print(f"Live streams within Deepgram's latencies: {figures['streams_within_marks']} (decoding alone)")
-    console.print(f"Proposal: WHISPERAPI_WORKERS={measurement.workers} WHISPERAPI_THREADS={measurement.threads}")
+    threads = measurement.threads_to_set
+    console.print(f"Proposal: WHISPERAPI_WORKERS={measurement.workers} WHISPERAPI_THREADS={threads}")
+    if not threads:
+        console.print("Threads of 0: the cores divided by the workers, and idle workers lend theirs.")
     console.print("`whisperapi serve --auto-tune` applies it.")
 
 

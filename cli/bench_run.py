@@ -28,6 +28,7 @@ from app.services.tuning import (
     propose,
 )
 from app.settings import Settings
+from cli.bench_store import threads_to_set
 
 Say = Callable[[str], None]
 
@@ -106,7 +107,7 @@ async def _start(settings: Settings, model: InstalledModel, combination: Combina
     return await ProcessPool.start(
         model.path,
         workers=combination.workers,
-        threads=combination.threads,
+        threads=threads_to_set(combination, usable_cores(), settings.threads),
         use_gpu=settings.gpu,
         flash_attention=settings.flash_attention,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.domain.ports import InstalledModel
-from app.engines.cpu import cpu_name, usable_cores
+from app.engines.cpu import cpu_name, plan_workers, usable_cores
 from app.services.tuning import Combination
 from app.settings import Settings
 
@@ -52,10 +52,23 @@ class Measurement:
         return Combination(self.workers, self.threads)
 
     @property
+    def threads_to_set(self) -> int:
+        """The setting that goes with ``workers``."""
+        return threads_to_set(self.best, self.fingerprint.cores, self.fingerprint.threads)
+
+    @property
     def full_window_s(self) -> float | None:
         """Seconds for a full window with all cores, the figure to compare builds by; None in the short form."""
         found = [each["full_window_s"] for each in self.figures.get("threads", ())]
         return min(found) if found else None
+
+
+def threads_to_set(best: Combination, cores: int, given: int) -> int:
+    """The setting of threads that makes a combination; 0, with which idle workers lend theirs, where it comes to the same.
+
+    ``given`` is what the operator has set (0: nothing).
+    """
+    return 0 if not given and plan_workers(cores, best.workers).threads == best.threads else best.threads
 
 
 def engine_build() -> str:

@@ -24,6 +24,9 @@ SLOW_CORE = 0.75
 """Cores below this share of the fastest one's speed are left to other programs: the engine's threads wait for each other
 at every step of a decode, so a slow core among them slows the fast ones down."""
 
+FORKS = sys.platform == "linux"
+"""Whether workers without a GPU are forked, so that they share the weights."""
+
 GPU_THREADS = 4
 """Threads that prepare spectrograms and sample tokens while the device does the rest."""
 
@@ -198,14 +201,16 @@ class WorkerPlan:
     threads: int
 
 
-def plan_workers(cores: int, workers: int = 0, threads: int = 0, *, gpu: bool = False) -> WorkerPlan:
+def plan_workers(cores: int, workers: int = 0, threads: int = 0, *, gpu: bool = False, shared: bool = FORKS) -> WorkerPlan:
     """Fill in what the operator left open (0), so that workers x threads stay within ``cores``.
 
-    One worker per two cores up to ``MAX_WORKERS``, the cores divided among them; one worker on a GPU, which decodes one job
-    at a time anyway. What the operator sets is taken as it is.
+    As many workers as cores up to ``MAX_WORKERS``, the cores divided among them: decodes side by side do more than one with
+    many threads, and a worker that is alone uses the threads of those that are idle (``domain/core_shares.py``). One per two
+    cores where they do not share their weights (``shared``). One on a GPU, which decodes one job at a time anyway. What the
+    operator sets is taken as it is.
     """
     if not workers:
-        workers = 1 if gpu else min(MAX_WORKERS, max(1, cores // max(2, threads)))
+        workers = 1 if gpu else min(MAX_WORKERS, max(1, cores // max(1 if shared else 2, threads)))
     if not threads:
         threads = min(GPU_THREADS if gpu else MAX_THREADS, max(1, cores // workers))
     return WorkerPlan(workers, threads)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.engines.cpu import plan_workers, usable_cores
+from app.engines.cpu import FORKS, plan_workers, usable_cores
 from app.engines.pool import RELIEFS, ProcessPool
 
 BUFFERS_BYTES = 60_000_000
@@ -18,9 +18,9 @@ Measured on two cores, 2026-11-20, f16 weights of tiny and base dimensions, nurs
 
 def expected_bytes(weights_bytes: int, workers: int = 0, threads: int = 0, *, use_gpu: bool = False) -> int:
     """What a pool will take of the machine's memory. The settings mean what they mean to ``ProcessPool.start``."""
-    plan = plan_workers(usable_cores(), workers, threads)
+    plan = plan_workers(usable_cores(), workers, threads, gpu=use_gpu)
     per_worker = BUFFERS_BYTES + round(BUFFERS_PER_WEIGHT * weights_bytes)
-    if sys.platform == "linux" and not use_gpu:
+    if FORKS and not use_gpu:
         return weights_bytes + (plan.workers + RELIEFS) * per_worker
     return plan.workers * (weights_bytes + per_worker)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from app.domain.audio import Pcm16k
+from app.domain.core_shares import CoreShares
 from app.domain.errors import ClientGone, EngineFailed, ErrorKind, Overloaded, SttError, Unavailable, UnsupportedModel
 from app.domain.options import DecodeOptions
 from app.domain.ports import Aborted, EngineCapabilities, EngineSession, JobClass, PoolStats
 from app.domain.scheduling import Schedule, Ticket, first_to_give_way
 from app.domain.transcript import Hypothesis, LanguageGuess
 from app.engines import wire
-from app.engines.cpu import plan_workers, usable_cores
+from app.engines.cpu import FORKS, MAX_THREADS, plan_workers, usable_cores
 from app.engines.crew import Crew, Slot
 from app.engines.launchers import SpawningLauncher, start_nursery
 from app.engines.workers import Launcher, WorkerSpec
@@ -42,7 +42,7 @@ _NO_AUDIO = np.zeros(0, np.float32)
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """One decode on its way. ``header`` and ``pcm`` are what the worker is sent."""
+    """One decode on its way. ``header`` and ``pcm`` are what the worker is sent, with the ``threads`` it may use now."""
 
     number: int
     header: wire.Header
@@ -50,6 +50,7 @@ class _Job:
     done: asyncio.Future[wire.Header]
     ticket: Ticket[_Job] | None = None
     slot: Slot | None = None
+    threads: int = 0
     started: bool = False
     deaths: int = 0
     queue_s: float = 0.0
@@ -81,15 +82,16 @@ class _Session:
 class ProcessPool:
     """Fulfils ``ports.EnginePool`` with workers in processes of their own. Made by ``start``; belongs to one event loop."""
 
-    def __init__(self, launcher: Launcher, workers: int, max_pending: int, reliefs: int = 0) -> None:
-        self.workers = workers
+    def __init__(self, launcher: Launcher, shares: CoreShares, max_pending: int, reliefs: int = 0) -> None:
+        self.workers = shares.workers
+        self._shares = shares
         self.capabilities: EngineCapabilities
         self._launcher = launcher
         self._max_pending = max_pending
         self._schedule: Schedule[_Job] = Schedule()
         self._crew = Crew(
             launcher,
-            workers + reliefs,
+            shares.workers + reliefs,
             on_ready=self._on_ready,
             on_lost=self._on_lost,
             on_reply=self._on_reply,
@@ -115,20 +117,23 @@ class ProcessPool:
     ) -> ProcessPool:
         """Load the weights and start the workers; returns when all are ready.
 
-        ``workers`` and ``threads`` 0: from the usable cores. ``max_pending``: permits. ``fork``: whether workers share the
-        weights (None: on Linux, unless on a GPU). Raises ``Unavailable`` with a sentence.
+        ``workers``, ``threads`` 0: from the usable cores, and with ``threads`` 0 a decode beside idle workers uses theirs.
+        ``max_pending``: permits. ``fork``: whether workers share the weights (None: on Linux, unless on a GPU). Raises
+        ``Unavailable`` with a sentence.
         """
         cores = usable_cores()
         plan = plan_workers(cores, workers, threads)
         spec = WorkerSpec(model, plan.threads, use_gpu, flash_attention)
         launcher: Launcher | None = None
         reliefs = 0
-        if sys.platform == "linux" if fork is None else fork:
+        if FORKS if fork is None else fork:
             launcher, reliefs = await start_nursery(spec), RELIEFS
         if launcher is None:
-            plan = plan_workers(cores, workers, threads, gpu=use_gpu)
+            plan = plan_workers(cores, workers, threads, gpu=use_gpu, shared=False)
             launcher, reliefs = SpawningLauncher(replace(spec, threads=plan.threads)), 0
-        pool = cls(launcher, plan.workers, max_pending, reliefs)
+        most = plan.threads if threads else max(plan.threads, min(MAX_THREADS, cores))
+        shares = CoreShares(plan.workers, plan.threads, most)
+        pool = cls(launcher, shares, max_pending, reliefs)
         try:
             ready = await pool._crew.start()
             pool.capabilities = wire.unpack_capabilities(ready["capabilities"])
@@ -196,9 +201,8 @@ class ProcessPool:
         job = _Job(number, {**header, "job": number}, samples, asyncio.get_running_loop().create_future())
         job.ticket = self._schedule.add(job, session.number, job_class, time.monotonic())
         session.jobs.add(job)
+        self._make_room()
         self._dispatch()
-        if self._make_room():
-            self._dispatch()
         try:
             reply = _unwrap(await job.done)
         except SttError as error:
@@ -226,6 +230,9 @@ class ProcessPool:
             self._shed(old.job)
         free = [slot for slot in self._crew.slots if slot.worker is not None and slot not in self._running]
         while free and self._may_start():
+            finals = self._schedule.urgent()
+            starting = min(finals or len(self._schedule), self.workers - len(self._working()))
+            threads = self._shares.for_decode(self._threads_used(), starting)
             ticket = self._schedule.take(now_s)
             if ticket is None:
                 return
@@ -233,44 +240,55 @@ class ProcessPool:
             is_interim = ticket.rank is JobClass.INTERIM
             slot = min(free, key=lambda slot: slot.answered is is_interim)
             free.remove(slot)
-            self._start(slot, ticket.job, now_s - ticket.since_s)
+            self._start(slot, ticket.job, threads, now_s - ticket.since_s)
+
+    def _working(self) -> list[_Job]:
+        """The jobs that run. A worker that was told to die holds no place any more, even if its death is not seen yet."""
+        return [job for slot, job in self._running.items() if not slot.killed]
+
+    def _threads_used(self) -> int:
+        return sum(job.threads for job in self._working())
 
     def _may_start(self) -> bool:
-        """Whether the next job may run now: as one of ``workers``, or as a final in place of a decode nobody waits for."""
-        working = [slot for slot in self._running if not slot.killed]
-        if len(working) < self.workers:
-            return True
-        if self._schedule.urgent():
-            for slot in working:
-                if self._running[slot].done.done():
+        """Whether the next job may run now: as one of ``workers``, and a final in place of decodes nobody waits for."""
+        finals = self._schedule.urgent()
+        if finals:
+            for slot, job in list(self._running.items()):
+                if job.done.done() and not slot.killed and self._is_short(finals):
                     self._kill(slot)
-                    return True
-        return False
+        return len(self._working()) < self.workers and self._shares.may_start(self._threads_used(), urgent=finals > 0)
 
-    def _start(self, slot: Slot, job: _Job, waited_s: float) -> None:
+    def _is_short(self, finals: int) -> bool:
+        """Whether ``finals`` lack a place or threads for now; jobs that nobody waits for still count as working."""
+        working = self._working()
+        places = self.workers - len(working)
+        used = sum(job.threads for job in working)
+        lasting = sum(job.threads for job in working if not job.done.done())
+        return places < min(finals, self.workers) or self._shares.lacks(finals, used, lasting)
+
+    def _start(self, slot: Slot, job: _Job, threads: int, waited_s: float) -> None:
         job.queue_s += waited_s
         self._stats.queue_s += waited_s
-        job.slot = slot
+        job.slot, job.threads = slot, threads
         self._running[slot] = job
         if slot.worker is not None:
-            slot.worker.link.send(job.header, job.pcm)
+            slot.worker.link.send({**job.header, "threads": threads}, job.pcm)
 
-    def _make_room(self) -> bool:
-        """Stop interims while finals wait: one for each final beyond the places free or being freed. Whether any was.
+    def _make_room(self) -> None:
+        """Stop interims, the oldest first, until the finals that wait have places and threads.
 
-        A worker that was told to die holds no place any more: another may have taken it before the death is seen.
+        Those that nobody waits for any more do not count: ``_may_start`` sees to them.
         """
-        held = [job for slot, job in self._running.items() if not slot.killed]
-        places = max(0, self.workers - len(held)) + sum(job.done.done() for job in held)
-        stopped = False
-        for _ in range(self._schedule.urgent() - places):
-            running = (job.ticket for job in self._running.values() if job.ticket is not None and not job.done.done())
-            ticket = first_to_give_way(running)
-            if ticket is None:
+        while finals := self._schedule.urgent():
+            held = [job for job in self._working() if not job.done.done()]
+            interims = [job for job in held if job.ticket is not None and job.ticket.rank is JobClass.INTERIM]
+            oldest = first_to_give_way(job.ticket for job in interims if job.ticket is not None)
+            used = sum(job.threads for job in held)
+            lasting = used - sum(job.threads for job in interims)
+            enough_places = self.workers - len(held) >= min(finals, self.workers)
+            if oldest is None or (enough_places and not self._shares.lacks(finals, used, lasting)):
                 break
-            self._shed(ticket.job)
-            stopped = True
-        return stopped
+            self._shed(oldest.job)
 
     def _shed(self, job: _Job) -> None:
         if not job.done.done():

@@ -33,16 +33,15 @@ _DIMENSIONS = (
 class SilenceProbe:
     """Asks one context. Made by ``find``."""
 
-    def __init__(self, library: Any, address: int, vocabulary: int, start_token: int, threads: int) -> None:
+    def __init__(self, library: Any, address: int, vocabulary: int, start_token: int) -> None:
         self._library = library
         self._address = ctypes.c_void_p(address)
         self._row = ctypes.c_float * vocabulary
         self._prompt = (ctypes.c_int32 * 1)(start_token)
         self._silence: int = library.whisper_token_nosp(self._address)
-        self._threads = threads
 
     @classmethod
-    def find(cls, binding: ModuleType, context: Any, threads: int) -> SilenceProbe | None:
+    def find(cls, binding: ModuleType, context: Any) -> SilenceProbe | None:
         """The probe of this context, or None, with the reason in the log."""
         try:
             if problem := environment_problem():
@@ -53,19 +52,19 @@ class SilenceProbe:
                 log.warning("no probability of silence: the context is not where it should be")
                 return None
             vocabulary = binding.whisper_model_n_vocab(context)
-            return cls(_library(binding), address, vocabulary, binding.whisper_token_sot(context), threads)
+            return cls(_library(binding), address, vocabulary, binding.whisper_token_sot(context))
         except Exception as error:  # noqa: BLE001  # whatever is odd about this binding, decoding works without the figure
             log.warning("no probability of silence: %s", type(error).__name__)
             return None
 
-    def probability(self) -> float | None:
+    def probability(self, threads: int) -> float | None:
         """For the last audio that the context encoded, 0..1; None if the step fails.
 
         Costs one decoder step: 5 ms beside the 785 of ten seconds at base dimensions (two cores, 2026-11-20).
 
         Afterwards the context is ready for its next decode, and the results of the last one can still be read.
         """
-        if self._library.whisper_decode(self._address, self._prompt, 1, 0, self._threads):
+        if self._library.whisper_decode(self._address, self._prompt, 1, 0, threads):
             return None
         row = self._library.whisper_get_logits(self._address)
         if not row:

@@ -72,20 +72,23 @@ class _Pass:
 
 
 class WhisperCppEngine:
-    """Fulfils ``ports.Engine``. Never call it from two threads; call ``load`` to make one."""
+    """Fulfils ``ports.Engine``. Never call it from two threads; call ``load`` to make one.
+
+    ``threads`` are those of the next call, and may be set between calls.
+    """
 
     capabilities: EngineCapabilities
 
     def __init__(self, context: binding.whisper_context, threads: int, *, flash_attention: bool = True) -> None:
+        self.threads = threads
         self._context = context
-        self._threads = threads
         self._step_frames = FLASH_STEP_FRAMES if flash_attention else STEP_FRAMES
         self._end_of_text: int = binding.whisper_token_eot(context)
         self._prompt_limit: int = binding.whisper_model_n_text_ctx(context) // 2
         multilingual = bool(binding.whisper_is_multilingual(context))
         languages = _languages(binding.whisper_model_n_vocab(context)) if multilingual else ENGLISH_ONLY
         self._steering = self._find_steering()
-        self._silence = SilenceProbe.find(binding, context, threads)
+        self._silence = SilenceProbe.find(binding, context)
         self.capabilities = EngineCapabilities(
             languages,
             multilingual,
@@ -182,7 +185,7 @@ class WhisperCppEngine:
         binding.assign_encoder_begin_callback(parameters, lambda *_: False)
         self._check_status(binding.whisper_full(self._context, parameters, samples, samples.size), lambda: False)
         probabilities = np.zeros(binding.whisper_lang_max_id() + 1, dtype=np.float32)
-        if binding.whisper_lang_auto_detect(self._context, 0, self._threads, probabilities) < 0:
+        if binding.whisper_lang_auto_detect(self._context, 0, self.threads, probabilities) < 0:
             raise EngineFailed
         heard = {code: float(probabilities[binding.whisper_lang_id(code)]) for code in codes}
         total = sum(heard.values())
@@ -207,7 +210,7 @@ class WhisperCppEngine:
         self._check_status(binding.whisper_full(self._context, parameters, samples, samples.size), should_abort)
         del steering  # the library held a bare pointer to it until here
         segments = build_segments(self._read_segments(), spoken, self._end_of_text, duration_s, scores=options.scores)
-        silence = self._silence.probability() if options.scores and segments and self._silence else None
+        silence = self._silence.probability(self.threads) if options.scores and segments and self._silence else None
         return tuple(replace(segment, temperature=options.temperature, no_speech_prob=silence) for segment in segments)
 
     def _check_status(self, status: int, should_abort: Callable[[], bool]) -> None:
@@ -225,7 +228,7 @@ class WhisperCppEngine:
         parameters = binding.whisper_full_default_params(
             strategy.WHISPER_SAMPLING_BEAM_SEARCH if beams > 1 else strategy.WHISPER_SAMPLING_GREEDY
         )
-        parameters.n_threads = self._threads
+        parameters.n_threads = self.threads
         parameters.language = language
         parameters.detect_language = False
         parameters.translate = options.translate

@@ -110,6 +110,7 @@ def _read_frames(link: socket.socket, inbox: queue.SimpleQueue[wire.Frame], abor
 def _answer(engine: WhisperCppEngine, frame: wire.Frame, should_abort: Callable[[], bool]) -> wire.Header:
     pcm = np.frombuffer(frame.payload, dtype="<f4")
     header = frame.header
+    engine.threads = header["threads"]
     try:
         if header["op"] == "detect":
             guesses = engine.detect_language(pcm, tuple(header["among"]))

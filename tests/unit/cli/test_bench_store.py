@@ -114,9 +114,20 @@ class TestAutoTune:
         monkeypatch.setattr(bench, "run_short", run_short)
         settings = Settings(_env_file=None, data_dir=tmp_path)
         for _ in range(2):
-            tuned, _told = self.tune(settings)
-            assert (tuned.workers, tuned.threads) == (2, 1)
+            tuned, told = self.tune(settings)
+            assert tuned.workers == 2
+            assert "2 workers x 1 threads" in told
         assert len(measured) == 1
+
+    def test_threads_that_the_cores_come_to_stay_open_so_that_idle_workers_lend_theirs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bench_store, "usable_cores", lambda: 4)
+        settings = Settings(_env_file=None, data_dir=tmp_path)
+        for best, expected in ((Combination(2, 2), (2, 0)), (Combination(2, 1), (2, 1))):
+            Measurements(tmp_path).remember(take_fingerprint(settings, MODEL), best, {})
+            tuned, _ = self.tune(settings)
+            assert (tuned.workers, tuned.threads) == expected
 
     def test_choices_of_the_operator_are_not_overruled(self, tmp_path: Path) -> None:
         settings = Settings(_env_file=None, data_dir=tmp_path, workers=1, threads=1)

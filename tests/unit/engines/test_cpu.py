@@ -211,8 +211,8 @@ def test_the_processor_is_named(tmp_path: Path) -> None:
     ("cores", "workers", "threads", "expected"),
     [
         (1, 0, 0, WorkerPlan(1, 1)),
-        (2, 0, 0, WorkerPlan(1, 2)),
-        (4, 0, 0, WorkerPlan(2, 2)),
+        (2, 0, 0, WorkerPlan(2, 1)),
+        (4, 0, 0, WorkerPlan(4, 1)),
         (8, 0, 0, WorkerPlan(4, 2)),
         (16, 0, 0, WorkerPlan(4, 4)),
         (64, 0, 0, WorkerPlan(4, 8)),

@@ -35,13 +35,13 @@ def binding(**given: Any) -> Any:
 def test_a_context_that_does_not_look_like_one_is_not_asked() -> None:
     fake = Fake()
     fake.first, fake.second, fake.third = 1, 2, 3
-    assert SilenceProbe.find(binding(), fake, 1) is None
+    assert SilenceProbe.find(binding(), fake) is None
 
 
 def test_an_untested_binding_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logits_hook, "TESTED_BINDINGS", ())
-    assert SilenceProbe.find(None, object(), 1) is None  # type: ignore[arg-type]
+    assert SilenceProbe.find(None, object()) is None  # type: ignore[arg-type]
 
 
 def test_a_binding_that_lacks_a_function_costs_no_more_than_the_figure() -> None:
-    assert SilenceProbe.find(SimpleNamespace(), [1, 2, 3], 1) is None  # type: ignore[arg-type]
+    assert SilenceProbe.find(SimpleNamespace(), [1, 2, 3]) is None  # type: ignore[arg-type]
