@@ -65,13 +65,18 @@ class Aborted(Exception):  # a signal between pool and engine, not a failure; it
 
 
 class JobClass(IntEnum):
-    """Urgency of a decode, most urgent first (design section 3)."""
+    """Urgency of a decode, most urgent first (design section 3).
+
+    ``SPECULATION`` is the decode of a final that is not sure to be needed: as urgent as one, but nothing that finals should
+    wait for.
+    """
 
     FINALIZE = 0
     FINAL = 1
-    SHORT_RECORDING = 2
-    LONG_RECORDING = 3
-    INTERIM = 4
+    SPECULATION = 2
+    SHORT_RECORDING = 3
+    LONG_RECORDING = 4
+    INTERIM = 5
 
 
 class EngineSession(Protocol):
@@ -79,7 +84,7 @@ class EngineSession(Protocol):
 
     Both coroutines may be awaited concurrently. Cancelling one drops the job if it waits and aborts it if it runs. A worker
     that dies under a job is replaced and the job is tried once more; then ``EngineFailed``. An ``INTERIM`` may be given up
-    at any time, for a final or because it waited too long: ``Aborted``.
+    at any time, for a final or because it waited too long, and a ``SPECULATION`` at once, because finals wait: ``Aborted``.
     """
 
     async def transcribe(self, pcm: Pcm16k, options: DecodeOptions, job_class: JobClass) -> Hypothesis: ...

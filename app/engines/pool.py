@@ -196,6 +196,11 @@ class ProcessPool:
             raise ClientGone
         if self._problem is not None:
             raise Unavailable(self._problem.message)
+        if job_class is JobClass.SPECULATION:
+            if self._schedule.urgent():
+                self._stats.shed += 1
+                raise Aborted
+            job_class = JobClass.FINAL
         number = next(self._numbers)
         samples = np.ascontiguousarray(pcm, dtype="<f4")
         job = _Job(number, {**header, "job": number}, samples, asyncio.get_running_loop().create_future())

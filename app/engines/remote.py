@@ -199,6 +199,8 @@ class RemotePool:
         if session.closed:
             raise ClientGone
         self._check_open()
+        if job_class is JobClass.SPECULATION:
+            job_class = JobClass.FINAL
         now_s = time.monotonic()
         job = _Job(pcm, options, job_class, now_s, asyncio.get_running_loop().create_future())
         job.ticket = self._schedule.add(job, session.number, job_class, now_s)

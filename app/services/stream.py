@@ -37,6 +37,7 @@ from app.domain.stream.events import (
 )
 from app.domain.stream.machine import State, StreamMachine
 from app.domain.stream.options import StreamOptions
+from app.domain.transcript import Hypothesis
 from app.domain.vocabulary import strongest
 from app.services.hearing import SLICE_BYTES, Hearing
 from app.services.inbox import ClientLink, Inbox
@@ -95,6 +96,7 @@ class LiveStream:
         self._decode_options = decode
         self._interim_options = _greedy(decode)
         self._jobs: dict[int, asyncio.Task[None]] = {}
+        self._verdicts: dict[int, asyncio.Future[JobClass]] = {}
         self._has_ended = False
         self._progress = asyncio.Event()
         self._outgoing = Outgoing(link, lambda: hearing.sha256, self._progress.set)
@@ -236,11 +238,17 @@ class LiveStream:
         self._machine.receive(item, self._loop.time())
         for job_id in self._machine.cancelled():
             task = self._jobs.pop(job_id, None)
+            self._verdicts.pop(job_id, None)
             if task is not None:
                 self.counts.dropped_jobs += 1
                 task.cancel()
         for job in self._machine.jobs():
+            if job.job_class is JobClass.SPECULATION:
+                self._verdicts[job.job_id] = self._loop.create_future()
             self._jobs[job.job_id] = asyncio.ensure_future(self._decode(job))
+        for job_id, job_class in self._machine.decided():
+            if (verdict := self._verdicts.get(job_id)) is not None:
+                verdict.set_result(job_class)
         for event in self._machine.events():
             self._tell(event)
         self._progress.set()
@@ -265,7 +273,7 @@ class LiveStream:
         outcome: StreamInput = DecodeFailed(job.job_id)
         try:
             with TimeLimit(DECODE_TIMEOUT_S):
-                hypothesis = await self._session.transcribe(job.pcm, options, job.job_class)
+                hypothesis = await self._transcribe(job, options)
         except Aborted:
             self.counts.dropped_jobs += 1  # an interim that gave way; newer audio will bring another one
         except (SttError, asyncio.TimeoutError) as error:
@@ -277,7 +285,20 @@ class LiveStream:
             self.counts.decode_s += hypothesis.decode_s
             outcome = Decoded(job.job_id, hypothesis)
         self._jobs.pop(job.job_id, None)
+        self._verdicts.pop(job.job_id, None)
         self._receive(outcome)
+
+    async def _transcribe(self, job: DecodeJob, options: DecodeOptions) -> Hypothesis:
+        try:
+            return await self._session.transcribe(job.pcm, options, job.job_class)
+        except Aborted:
+            verdict = self._verdicts.get(job.job_id)
+            if verdict is None:
+                raise
+        job_class = await verdict  # finals wait: this one is asked for again when it is one
+        if job_class is JobClass.INTERIM:
+            raise Aborted
+        return await self._session.transcribe(job.pcm, options, job_class)
 
     # ---- out ----
 

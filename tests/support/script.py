@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.audio import SAMPLE_RATE, samples, seconds
+from app.domain.ports import JobClass
 from app.domain.stream.events import (
     Audio,
     Closed,
@@ -110,6 +111,7 @@ class Player:
         self.waiting: dict[int, DecodeJob] = {}
         self.asked: list[DecodeJob] = []
         self.cancelled: list[int] = []
+        self.decided: list[tuple[int, JobClass]] = []
         self._probabilities = [talk.probabilities() for talk in talks]
 
     def send(self, item: StreamInput, *, at: float | None = None) -> list[StreamEvent]:
@@ -142,6 +144,7 @@ class Player:
         for job in self.machine.jobs():
             self.asked.append(job)
             self.waiting[job.job_id] = job
+        self.decided += self.machine.decided()
         seen = self.machine.events()
         self.events += seen
         return seen

@@ -118,7 +118,7 @@ class ChannelMachine:
         if segment.speculated_end != end <= clock:
             segment.speculated_end = end
             self._interims.drop(segment)
-            segment.speculation = self._ask(segment.decode_start, end, JobClass.FINAL)
+            segment.speculation = self._ask(segment.decode_start, end, JobClass.SPECULATION)
 
     def _heard_to(self, speech_end: int) -> int:
         """Where the decode of speech that ended there ends, as far as the windows so far tell."""
@@ -160,6 +160,7 @@ class ChannelMachine:
         elif asked is not None and (asked.start, asked.end) == span:
             final.job_id = asked.job_id
             segment.speculation = None
+            self._outbox.decide(asked.job_id, job_class)
         else:
             final.job_id = self._ask(*span, job_class).job_id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.ports import JobClass
 from app.domain.stream.endpointing import Endpointer
 from app.domain.stream.events import Results
 from app.domain.stream.options import WINDOW_SAMPLES, SampleCounts, StreamOptions
@@ -49,7 +50,8 @@ class Interims:
 
     def adopt(self, segment: Segment) -> None:
         """Speech goes on: the speculative decode is no final, but on its way, and heard nearly everything so far."""
-        if self._options.interim_results:
+        if self._options.interim_results and segment.speculation is not None:
+            self._outbox.decide(segment.speculation.job_id, JobClass.INTERIM)
             segment.interim, segment.speculation = segment.speculation, None
         else:
             self.drop(segment)

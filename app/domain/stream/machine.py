@@ -5,8 +5,10 @@ idle limits and the pace of interims. So a file sent faster than it was spoken g
 
 The shell around it does this, and nothing else:
 
-- After every ``receive`` it takes ``cancelled()``, ``jobs()`` and ``events()``, in this order: it aborts the first, gives
-  the second to the engine, and sends the third to the client. Each list is given out once.
+- After every ``receive`` it takes ``cancelled()``, ``jobs()``, ``decided()`` and ``events()``, in this order: it aborts the
+  first, gives the second to the engine, and sends the last to the client. Each list is given out once.
+- A job of the class ``SPECULATION`` that the engine has no time for waits until ``decided()`` names it or it is cancelled:
+  as a final it is given to the engine once more, as an interim it has failed.
 - Every job taken comes back as exactly one ``Decoded`` or ``DecodeFailed``, in any order; for a cancelled one nothing
   need come, and what comes is dropped. A time limit on decodes is the shell's: without an answer a final waits for ever.
 - Nothing received until ``deadline()``: it sends ``Tick``. It sends ``ReadingPaused`` before it stops reading from the
@@ -23,6 +25,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from app.domain.errors import InvalidRequest
+from app.domain.ports import JobClass
 from app.domain.stream.channel import ChannelMachine
 from app.domain.stream.events import (
     Abort,
@@ -136,6 +139,10 @@ class StreamMachine:
     def jobs(self) -> list[DecodeJob]:
         """The decodes wanted since the last call, in the order they were wanted."""
         return self._outbox.take_jobs()
+
+    def decided(self) -> list[tuple[int, JobClass]]:
+        """What speculations taken earlier have turned out to be, as (job id, class): finals, or no more than interims."""
+        return self._outbox.take_decided()
 
     def cancelled(self) -> list[int]:
         """Ids of jobs, taken earlier, that nobody needs any more."""

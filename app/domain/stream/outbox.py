@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.domain.audio import Pcm16k
 from app.domain.ports import JobClass
 from app.domain.stream.events import DecodeJob, StreamEvent
@@ -15,6 +17,7 @@ class Outbox:
         self._events: list[StreamEvent] = []
         self._jobs: list[DecodeJob] = []
         self._cancelled: list[int] = []
+        self._decided: list[tuple[int, JobClass]] = []
         self._owners: dict[int, int] = {}
         self._last_job_id = 0
 
@@ -28,6 +31,14 @@ class Outbox:
         self._owners[job_id] = channel_index
         self._jobs.append(DecodeJob(job_id, channel_index, pcm, start_samples, job_class))
         return job_id
+
+    def decide(self, job_id: int, job_class: JobClass) -> None:
+        """Say what a speculation has turned out to be: a final, or no more than an interim."""
+        for position, job in enumerate(self._jobs):
+            if job.job_id == job_id:
+                self._jobs[position] = replace(job, job_class=job_class)
+                return
+        self._decided.append((job_id, job_class))
 
     def cancel(self, job_id: int) -> None:
         """Stop wanting it. A job that nobody has taken yet vanishes without a trace."""
@@ -53,6 +64,10 @@ class Outbox:
 
     def take_jobs(self) -> list[DecodeJob]:
         taken, self._jobs = self._jobs, []
+        return taken
+
+    def take_decided(self) -> list[tuple[int, JobClass]]:
+        taken, self._decided = self._decided, []
         return taken
 
     def take_cancelled(self) -> list[int]:

@@ -183,3 +183,17 @@ def test_finals_that_wait_together_share() -> None:
         assert [await job for job in (first, *others)]
 
     run(TWO_CORES, scenario)
+
+
+def test_a_speculation_is_a_final_unless_finals_wait() -> None:
+    async def scenario(bench: Bench, ask: Any) -> None:
+        jobs = [await ask(JobClass.FINAL), await ask(JobClass.SPECULATION), await ask(JobClass.SPECULATION)]
+        assert bench.threads == [2, 1]
+        with pytest.raises(Aborted):
+            await (await ask(JobClass.SPECULATION))
+        for number in range(3):
+            await bench.answer(number)
+        assert [await job for job in jobs]
+        assert (bench.pool.stats().shed, bench.pool.stats().waiting) == (1, 0)
+
+    run(TWO_CORES, scenario)

@@ -8,6 +8,7 @@ import hashlib
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from app.domain.audio import SAMPLE_RATE, PcmBlock, samples
 from app.domain.errors import BadAudio, EngineFailed
 from app.domain.options import DecodeOptions
-from app.domain.ports import JobClass, StreamDecoder
+from app.domain.ports import Aborted, JobClass, StreamDecoder
 from app.domain.stream.events import CloseStream, Control, Finalize, KeepAlive, Metadata, Results, Unparsable
 from app.domain.stream.options import StreamOptions
 from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
@@ -486,6 +487,27 @@ class TestDecodes:
         counts = scene.stream.counts
         assert counts.interims == sum(not result.is_final for result in results) > 2
         assert counts.finals == sum(result.is_final for result in results)
+
+    def test_a_speculation_that_finals_left_no_time_for_is_asked_for_again_when_it_is_one(self) -> None:
+        scene = self.refused_once(speech=((0.0, 2.0),))
+        assert scene.words == SPEECH.split()
+        assert [call.job_class for call in scene.pool.calls] == [JobClass.SPECULATION, JobClass.FINAL]
+
+    def test_a_speculation_that_was_refused_and_becomes_an_interim_is_forgotten(self) -> None:
+        scene = self.refused_once(speech=((0.0, 1.0), (1.1, 2.0)), interim_results=True, first_interim_s=10.0)
+        assert scene.words == SPEECH.split()
+        assert [call.job_class for call in scene.pool.calls] == [JobClass.SPECULATION, JobClass.SPECULATION]
+
+    def test_a_speculation_that_was_refused_and_is_called_off_leaves_nothing(self) -> None:
+        scene = self.refused_once(speech=((0.0, 1.0), (1.1, 2.0)))
+        assert scene.words == SPEECH.split()
+        assert scene.stream.counts.dropped_jobs == 1
+
+    def refused_once(self, *, speech: tuple[tuple[float, float], ...], **options: Any) -> Scene:
+        """Four seconds in real time; the engine has no time for the first decode that it is asked for."""
+        audio = [step for block in cut(sound(4.0), 3_200) for step in (block, wait(0.1))]
+        pool = ScriptedPool(ScriptedEngine(say(SPEECH), failures=[Aborted()]))
+        return play(*audio, CloseStream(), pool=pool, speech=speech, options=StreamOptions(endpointing_s=0.3, **options))
 
     def test_an_interim_may_be_due_at_once_on_any_event_loop(self) -> None:
         """uvloop's handle for "now" is of another kind than the one for later."""

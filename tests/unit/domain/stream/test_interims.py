@@ -45,7 +45,7 @@ def test_without_the_option_there_are_none() -> None:
     player = Player(StreamOptions(endpointing_s=0.5), LINE)
     player.play()
     assert interims(player.events) == []
-    assert all(job.job_class is JobClass.FINAL for job in player.asked)
+    assert all(job.job_class is JobClass.SPECULATION for job in player.asked)
 
 
 @pytest.mark.parametrize(("took_s", "gap_s"), [(0.02, 0.3), (0.5, 0.6), (1.0, 1.2)])
@@ -81,7 +81,7 @@ def test_a_pause_calls_the_interim_off_for_the_final() -> None:
     assert list(player.waiting) == [1]
     player.play(1.6)
     assert player.cancelled == [1]
-    assert [job.job_class for job in player.waiting.values()] == [JobClass.FINAL]
+    assert [job.job_class for job in player.waiting.values()] == [JobClass.SPECULATION]
 
 
 def test_a_late_duplicate_or_unknown_hypothesis_is_dropped() -> None:
@@ -99,7 +99,7 @@ def test_a_late_duplicate_or_unknown_hypothesis_is_dropped() -> None:
 def test_no_interim_of_the_next_segment_comes_before_a_final_that_is_owed() -> None:
     player = Player(OPTIONS, talk((0.5, "one two three"), (2.5, "four five six seven"), length_s=6.0), answers=False)
     seen = player.play(3.4)
-    assert [job.job_class for job in player.waiting.values()] == [JobClass.FINAL]
+    assert player.decided == [(job_id, JobClass.FINAL) for job_id in player.waiting]
     assert not any(i.start_samples for i in interims(seen))
     (final_job,) = player.waiting
     seen = player.answer(final_job)

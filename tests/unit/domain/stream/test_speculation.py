@@ -27,7 +27,7 @@ def test_the_decode_starts_with_the_first_window_of_the_pause() -> None:
     assert player.asked == []
     player.play(END_S + 0.04)
     (job,) = player.asked
-    assert job.job_class is JobClass.FINAL
+    assert job.job_class is JobClass.SPECULATION
     assert finals(player.events) == []
 
 
@@ -44,6 +44,7 @@ def test_a_result_that_comes_after_the_endpoint_goes_out_when_it_comes() -> None
     player = slow()
     player.play(2.0)
     assert finals(player.events) == []
+    assert player.decided == [(1, JobClass.FINAL)]
     assert [text(f) for f in finals(player.answer(1))] == ["how are you"]
     assert len(player.asked) == 1
 
@@ -81,8 +82,8 @@ def test_a_result_from_before_speech_went_on_is_not_the_final() -> None:
 
 def test_a_called_off_decode_that_was_never_given_out_leaves_no_trace() -> None:
     player = slow(TWO_PAUSES)
-    player.play(blocks=[64_000])  # all at once: the first two pauses are over before anyone looks
-    assert [job.job_id for job in player.asked] == [3]
+    player.play(blocks=[64_000])  # all at once: the pauses are over before anyone looks
+    assert [(job.job_id, job.job_class) for job in player.asked] == [(3, JobClass.FINAL)]
     assert player.cancelled == []
 
 
@@ -90,6 +91,7 @@ def test_with_interims_the_decode_goes_on_as_an_interim() -> None:
     player = slow(TWO_PAUSES, interim_results=True, first_interim_s=10.0)
     player.play(1.4)
     assert player.cancelled == []
+    assert player.decided == [(1, JobClass.INTERIM)]
     (shown,) = interims(player.answer(1))
     assert text(shown) == "one"
 
@@ -144,20 +146,20 @@ class TestSomethingAfterTheVoice:
         return ends, cancelled
 
     def test_stillness_is_not_decoded(self) -> None:
-        assert self.play(None) == ([(512, JobClass.FINAL)], [])
+        assert self.play(None) == ([(512, JobClass.SPECULATION)], [])
 
     @pytest.mark.parametrize("after", [600, 1_300])
     def test_a_burst_is_decoded_as_soon_as_all_of_the_hangover_is_there(self, after: int) -> None:
-        assert self.play(self.SPEECH_END + after) == ([(512, JobClass.FINAL), (1_536, JobClass.FINAL)], [1])
+        assert self.play(self.SPEECH_END + after) == ([(512, JobClass.SPECULATION), (1_536, JobClass.SPECULATION)], [1])
 
     @pytest.mark.parametrize("after", [100, 1_600, 3_000])
     def test_sound_in_the_first_window_or_after_the_hangover_changes_nothing(self, after: int) -> None:
-        assert self.play(self.SPEECH_END + after) == ([(512, JobClass.FINAL)], [])
+        assert self.play(self.SPEECH_END + after) == ([(512, JobClass.SPECULATION)], [])
 
     @pytest.mark.parametrize("after", [100, 600, 1_300, 1_600])
     def test_the_decode_of_the_final_does_not_depend_on_how_the_audio_is_split(self, after: int) -> None:
         burst_at = self.SPEECH_END + after
-        last = {self.play(burst_at, block)[0][-1] for block in (320, 512, 777, 5_000, 64_000)}
+        last = {self.play(burst_at, block)[0][-1][0] for block in (320, 512, 777, 5_000, 64_000)}
         assert len(last) == 1
 
 
