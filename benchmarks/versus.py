@@ -36,7 +36,7 @@ from benchmarks.recordings import said, talk
 
 OURS = {
     "ours": {},
-    "ours, workers of one thread": {"WHISPERAPI_WORKERS": str(usable_cores()), "WHISPERAPI_THREADS": "1"},
+    "ours, one worker": {"WHISPERAPI_WORKERS": "1"},
     "ours, plain attention": {"WHISPERAPI_FLASH_ATTENTION": "false"},
 }
 OTHER_ENGINE = ", other engine"
