@@ -36,7 +36,7 @@ async def health(request: Request, services: CurrentServices) -> Response:
 
 @router.get("/ready", summary="Requests can be served")
 async def ready(services: CurrentServices) -> Response:
-    """200 while a worker is alive or no model is loaded, 503 before and while the server stops."""
+    """200 while a worker is alive or the default model waits to be loaded; 503 before, and while the server stops."""
     is_ready = services.can_serve
     body = orjson.dumps({"status": "ready" if is_ready else "not ready"})
     return Response(body, status_code=200 if is_ready else 503, media_type="application/json")

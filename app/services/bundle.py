@@ -48,7 +48,7 @@ class Services:
     @property
     def can_serve(self) -> bool:
         """Whether requests will be answered: a worker is alive, or there will be one as soon as somebody asks."""
-        return not self.stopping and self.models.can_serve
+        return not self.stopping and self.models.can_serve(self.catalog.default().info.name)
 
     async def drain(self, timeout_s: float) -> None:
         """Admit nothing more, and let live streams end in order; recordings that run are the web server's to wait for.

@@ -69,11 +69,10 @@ class ResidentModels:
         """Name and pool of every model that is loaded."""
         return tuple((entry.name, entry.pool) for entry in self._entries.values() if entry.pool is not None)
 
-    @property
-    def can_serve(self) -> bool:
-        """A worker is alive; or no model is loaded, and the next request loads one."""
-        pools = [pool for _, pool in self.ready]
-        return not self._is_stopping and (not pools or any(pool.stats().workers for pool in pools))
+    def can_serve(self, default: str) -> bool:
+        """A worker is alive; or the default model is not loaded, and the next request loads it."""
+        pools = dict(self.ready)
+        return not self._is_stopping and (default not in pools or any(pool.stats().workers for pool in pools.values()))
 
     @property
     def budget_bytes(self) -> int | None:

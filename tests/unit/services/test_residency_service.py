@@ -271,9 +271,24 @@ class TestUnloading:
         async def scenario(_: House, models: ResidentModels) -> None:
             await touch(models, model("a"))
             await models.unload("a")
-            assert models.can_serve
+            assert models.can_serve("a")
             models.stop_loading()
-            assert not models.can_serve
+            assert not models.can_serve("a")
+
+        play(scenario)
+
+    def test_one_that_nobody_works_for_does_not_stand_in_the_way_of_the_default_model(self) -> None:
+        """A backend that is away was asked for by name; the default model has left and would be loaded again."""
+
+        async def scenario(house: House, models: ResidentModels) -> None:
+            await touch(models, model("away"))
+            house.present[0].workers = 0
+            assert models.can_serve("a")
+            assert not models.can_serve("away")
+            await touch(models, model("a"))
+            assert models.can_serve("a")
+            house.present[1].workers = 0
+            assert not models.can_serve("a")
 
         play(scenario)
 
