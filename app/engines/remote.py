@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 import logging
 import math
@@ -65,6 +66,8 @@ class _Job:
     queue_s: float = 0.0
     request_s: float = 0.0
     retries: int = 0
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    """Of who asked: another request's job may be what makes room for this one."""
 
 
 @dataclass(eq=False, slots=True)
@@ -135,7 +138,8 @@ class RemotePool:
         """Look whether the server is there, and go on looking. One that is away is no failure: it may come."""
         pool = cls(backend, max_pending)
         pool._note(is_up=await pool._client.probe(PROBE_S) is True)
-        pool._watch = asyncio.ensure_future(pool._keep_looking())
+        # in no context: the request that had the model loaded is not the one of all later lines
+        pool._watch = contextvars.Context().run(asyncio.ensure_future, pool._keep_looking())
         return pool
 
     def admit(self, *, live: bool = False) -> AbstractAsyncContextManager[EngineSession]:
@@ -247,7 +251,7 @@ class RemotePool:
             self._begin(ticket.job)
 
     def _begin(self, job: _Job) -> None:
-        job.task = asyncio.ensure_future(self._serve(job))
+        job.task = job.context.run(asyncio.ensure_future, self._serve(job))
         job.task.add_done_callback(lambda _: self._served(job))  # a task that is cancelled at once runs nothing of itself
 
     def _make_room(self) -> bool:

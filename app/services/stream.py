@@ -8,6 +8,7 @@ results none on their way out: that is half of what hundreds of streams cost.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 from dataclasses import dataclass, replace
 
@@ -101,6 +102,8 @@ class LiveStream:
         self._progress = asyncio.Event()
         self._outgoing = Outgoing(link, lambda: hearing.sha256, self._progress.set)
         self._loop = asyncio.get_running_loop()
+        # Sound comes in from the connection's own callbacks, which know nothing of the request: its lines need its id.
+        self._context = contextvars.copy_context()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._machine = StreamMachine(options, self._loop.time())
@@ -245,7 +248,7 @@ class LiveStream:
         for job in self._machine.jobs():
             if job.job_class is JobClass.SPECULATION:
                 self._verdicts[job.job_id] = self._loop.create_future()
-            self._jobs[job.job_id] = asyncio.ensure_future(self._decode(job))
+            self._jobs[job.job_id] = self._context.run(asyncio.ensure_future, self._decode(job))
         for job_id, job_class in self._machine.decided():
             if (verdict := self._verdicts.get(job_id)) is not None:
                 verdict.set_result(job_class)

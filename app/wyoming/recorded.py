@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from uuid import uuid4
 
+from structlog.contextvars import bind_contextvars
+
 from app.domain.errors import ErrorKind, SttError
 from app.domain.usage import Method
 from app.services.usage_entry import UsageEntry, entered
@@ -50,6 +52,7 @@ class RecordedCommand:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Whoever works for it inside notes what it does, and how it ends is recorded."""
+        bind_contextvars(request_id=self._entry.request_id)  # for good: why it was refused is logged behind it
         with entered(self._entry):
             try:
                 yield

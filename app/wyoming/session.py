@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from structlog.contextvars import clear_contextvars
 from wyoming.asr import Transcribe
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
@@ -69,6 +70,7 @@ class Session:
             await self._connection.refuse(render_error(EngineFailed()))
 
     async def _take(self, event: Event) -> None:
+        clear_contextvars()  # a command that was before is over
         if Transcribe.is_type(event.type):
             try:
                 self._request = parse_request(event, self._language)

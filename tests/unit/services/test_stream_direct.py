@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import weakref
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.testing import capture_logs
 
 from app.audio.live import LiveDecoders
 from app.domain.audio import AudioFormat, AudioLimits, samples
-from app.domain.errors import ClientGone
+from app.domain.errors import ClientGone, EngineFailed
 from app.domain.options import DecodeOptions
 from app.domain.stream.events import CloseStream, Control, Finalize, KeepAlive, Metadata, Results, StreamEvent
 from app.domain.stream.options import StreamOptions
@@ -220,6 +223,28 @@ def test_a_client_that_leaves_while_its_sound_is_rated_leaves_nothing_behind() -
             assert pool.started == pool.ended
 
     run_virtually(main)
+
+
+def test_what_is_logged_of_a_decode_names_the_request_whoever_brought_its_sound() -> None:
+    """Connections call from where they were opened, before there was a request."""
+
+    async def main() -> None:
+        link = PushLink()
+        pool = ScriptedPool(ScriptedEngine(say(SPEECH), failures=[EngineFailed()] * 20))
+        async with pool.admit(live=True) as session:
+            with bound_contextvars(request_id="one"):
+                running = asyncio.ensure_future(stream_of(link, pool, session).run())
+                await settle()
+            for item in (*messages(3.0), CloseStream()):
+                contextvars.Context().run(link.put, item)
+                await asyncio.sleep(0.1)
+            await running
+
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        run_virtually(main)
+    failures = [line for line in lines if line["event"] == "live decode failed"]
+    assert failures
+    assert {line.get("request_id") for line in failures} == {"one"}
 
 
 def test_a_detector_that_fails_ends_the_stream_with_1011() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 from wyoming.asr import Transcribe
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient, AsyncTcpClient
@@ -252,8 +254,11 @@ def test_speech_that_could_not_be_decoded_is_an_error() -> None:
     async def scenario(stage: Stage) -> None:
         [error] = await stage.ask(START, chunk(tone(0.6)), STOP)
         assert (error.type, error.data["code"]) == ("error", "engine_failed")
+        said = {line["event"]: line.get("request_id") for line in lines}
+        assert said["live decode failed"] == said["command refused"] == stage.on_record[0].request_id
 
-    serve(scenario, ScriptedPool(ScriptedEngine(say("Hello."), failures=[EngineFailed()] * 5)))
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        serve(scenario, ScriptedPool(ScriptedEngine(say("Hello."), failures=[EngineFailed()] * 5)))
 
 
 def test_no_room() -> None:
