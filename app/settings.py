@@ -219,7 +219,8 @@ class Settings(BaseSettings):
     backend_needs_wav: bool = Field(
         default=False, validation_alias=AliasChoices("WHISPERAPI_BACKEND_NEEDS_WAV", "CUSTOM_BACKEND_NEEDS_WAV")
     )
-    """Send WAV, for servers that read nothing else (``CUSTOM_BACKEND_NEEDS_WAV``). Off: FLAC, two fifths of the bytes."""
+    """Send WAV, for servers that read nothing else (``CUSTOM_BACKEND_NEEDS_WAV``). Off: WAV to a loopback address, else
+    FLAC, two fifths of the bytes."""
 
     backend_auth: str = Field(
         default="", repr=False, validation_alias=AliasChoices("WHISPERAPI_BACKEND_AUTH", "CUSTOM_BACKEND_AUTH")

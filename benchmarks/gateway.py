@@ -2,8 +2,8 @@
 
 Two measures, in milliseconds. ``stand-in``: a server that answers after exactly ``DELAY_S``, asked straight through the
 pool (one live decode) and through a whole gateway (one recording); what is beyond the delay is ours. ``own server``: the
-same clip to a server with real weights and to a gateway in front of it, in turn; the difference of the medians. Target:
-below 20 ms.
+same clip to a server with real weights and to a gateway in front of it, in turn; the difference of the medians. Both share
+the machine's cores, so what one does while the other works is in it. Target: below 20 ms.
 """
 
 from __future__ import annotations

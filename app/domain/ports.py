@@ -31,6 +31,7 @@ class EngineCapabilities:
     ``times_words``: the words' times are measured, not spread over the sound; ``rates_words``: their confidences are their
     own. Engines elsewhere may show either only as they answer.
     ``context_step_s``: with ``DecodeOptions.fit_context`` less audio is less work, in steps of so many seconds; 0: never.
+    ``may_begin_in_vain``: a decode that is broken off again costs this machine and its operator next to nothing.
     """
 
     languages: tuple[str, ...]
@@ -42,6 +43,7 @@ class EngineCapabilities:
     times_words: bool = True
     rates_words: bool = True
     context_step_s: float = 0.0
+    may_begin_in_vain: bool = False
 
 
 class Engine(Protocol):

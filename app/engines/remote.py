@@ -282,7 +282,7 @@ class RemotePool:
     async def _recognise(self, job: _Job) -> Answer:
         """Requests until one is answered, the reason is one that does not pass, or the job's time is over."""
         pcm = job.pcm if job.pcm.size >= MIN_SAMPLES else np.pad(job.pcm, (0, MIN_SAMPLES - job.pcm.size))
-        sound = await asyncio.to_thread(encode, pcm, as_wav=self._backend.needs_wav)
+        sound = await asyncio.to_thread(encode, pcm, as_wav=self._backend.takes_wav)
         backoff_s = FIRST_BACKOFF_S
         end_s = job.began_s + self._backend.timeout_s  # the queue before that is ours, not the backend's fault
         while True:

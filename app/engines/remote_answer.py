@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from app.domain.audio import Pcm16k, seconds
@@ -54,12 +55,12 @@ def read_answer(body: bytes, pcm: Pcm16k, language: str | None, *, translated: b
     spoken = "en" if translated else language or told or "en"
     items = _segments(answer, seconds(pcm.size))
     timed = _timed_words(answer)
-    voiced = voiced_intervals(pcm)
+    voiced = cache(lambda: voiced_intervals(pcm))  # asked for only where words have no times of their own
     segments = []
     rates = True
     for item in items:
         own = [word for word in timed if item.start_s - 0.1 <= (word.start_s + word.end_s) / 2 <= item.end_s + 0.1]
-        segment, rated = _segment(item, own, spoken, within(voiced, item.start_s, item.end_s))
+        segment, rated = _segment(item, own, spoken, voiced)
         if segment is not None:
             rates = rates and rated
             segments.append(segment)
@@ -135,7 +136,7 @@ def _timed_words(answer: dict[str, Any]) -> list[TimedWord]:
 
 
 def _segment(
-    item: _Item, timed: Sequence[TimedWord], language: str, voiced: Sequence[Interval]
+    item: _Item, timed: Sequence[TimedWord], language: str, voiced: Callable[[], Sequence[Interval]]
 ) -> tuple[Segment | None, bool]:
     """The segment, or None if no word is in it, and whether its words are rated one by one."""
     end_s = max(item.end_s, item.start_s + _SHORTEST_S)
@@ -143,7 +144,10 @@ def _segment(
     if not words:
         return None, True
     found = match(words, timed)
-    words = place(words, found, item.start_s, end_s) if any(found) else spread(words, voiced)
+    if any(found):
+        words = place(words, found, item.start_s, end_s)
+    else:
+        words = spread(words, within(voiced(), item.start_s, item.end_s))
     likely = UNKNOWN_CONFIDENCE if item.avg_logprob is None else math.exp(min(0.0, item.avg_logprob))
     rated = tuple(_rated(word, likely, each) for word, each in zip(words, found, strict=True))
     segment = Segment(

@@ -25,9 +25,9 @@ class Backend:
     """One server of OpenAI's audio interface, as its operator describes it.
 
     ``url`` may be the host alone (``/v1`` is meant), end before ``/audio/transcriptions`` or behind it; ``model`` None sends
-    no such field; ``authorization`` is the whole header. ``needs_wav``: sound goes as WAV, else as FLAC. ``timeout_s``
-    bounds one decode, second tries included; at most ``parallel`` requests are under way. ``translates``: it has
-    ``/audio/translations`` too.
+    no such field; ``authorization`` is the whole header. ``needs_wav``: sound goes as WAV, wherever it
+    is. ``timeout_s`` bounds one decode, second tries included; at most ``parallel`` requests are under way.
+    ``translates``: it has ``/audio/translations`` too.
     """
 
     name: str
@@ -43,7 +43,19 @@ class Backend:
     @property
     def capabilities(self) -> EngineCapabilities:
         """What it can do by its description; what its answers hold shows later."""
-        return EngineCapabilities(self.languages, len(self.languages) > 1, self.translates, MAX_WINDOW_S, searches=False)
+        return EngineCapabilities(
+            self.languages,
+            len(self.languages) > 1,
+            self.translates,
+            MAX_WINDOW_S,
+            searches=False,
+            may_begin_in_vain=is_near(httpx.URL(self.url).host),  # a server out there may want money for each request
+        )
+
+    @property
+    def takes_wav(self) -> bool:
+        """Whether sound goes there as WAV, else as FLAC: bytes cost less than packing them where no network is between."""
+        return self.needs_wav or is_here(httpx.URL(self.url).host)
 
     def endpoint(self, route: str) -> httpx.URL:
         """The address of ``TRANSCRIPTIONS``, ``TRANSLATIONS`` or ``MODELS`` at this server."""
@@ -66,3 +78,11 @@ def is_near(host: str) -> bool:
         return ip_address(host).is_private
     except ValueError:
         return "." not in host or host.endswith(_NEAR_ENDINGS)
+
+
+def is_here(host: str) -> bool:
+    """Whether the name is surely this machine's own."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

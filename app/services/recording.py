@@ -7,15 +7,18 @@ free. At most ``in_flight`` chunks exist at a time, so an hour costs no more mem
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from app.domain.audio import SAMPLE_RATE, PcmBlock, seconds
 from app.domain.chunking import FITTED, PHRASES, Chunk, Chunker, ChunkingOptions, mix_to_mono
+from app.domain.early import holds, likely_chunk
 from app.domain.languages import phrase_language
 from app.domain.options import DecodeOptions
 from app.domain.ports import DecodedAudio, Diarizer, EngineSession, JobClass, SpeakerSession, Vad, VadStream
@@ -65,12 +68,21 @@ class _ChannelState:
     """What was decided for each chunk, in order, where the language may change."""
 
 
+@dataclass(frozen=True, slots=True)
+class _EarlyDecode:
+    """The decode of all that is said, as far as loudness tells, begun before speech detection has looked at it."""
+
+    chunk: Chunk
+    decode: asyncio.Task[Hypothesis]
+
+
 class RecordingPipeline:
     """One recording's way through the server. Cancelling ``run`` drops what waits and aborts what runs.
 
     The language is detected once for each channel where ``options`` name none, and for each phrase with ``code_switching``.
     Times count from ``start_s`` before the first sample that is read. With a ``diarizer`` words name their speakers, counted
-    anew on each channel. ``on_heard`` is told on the event loop, everything before ``run`` returns.
+    anew on each channel. ``on_heard`` is told on the event loop, everything before ``run`` returns. ``begin_early``: a short
+    recording may be decoded while speech detection runs, for an engine that can begin in vain.
     """
 
     def __init__(
@@ -85,6 +97,7 @@ class RecordingPipeline:
         diarizer: Diarizer | None = None,
         chunking: ChunkingOptions | None = None,
         on_heard: Heard | None = None,
+        begin_early: bool = False,
     ) -> None:
         self._vad = vad
         self._session = session
@@ -95,6 +108,8 @@ class RecordingPipeline:
         self._diarizer = diarizer
         self._chunking = PHRASES if code_switching else chunking or (FITTED if options.fit_context else None)
         self._on_heard = on_heard
+        self._begin_early = begin_early and options.language is not None and not code_switching
+        self._early: _EarlyDecode | None = None
         self._channels: list[_ChannelState] = []
         self._samples = 0
         self._progress: Callable[[float], None] | None = None
@@ -132,6 +147,11 @@ class RecordingPipeline:
         return [channel.result for channel in self._channels], duration_s
 
     async def _recognise(self, blocks: Iterator[PcmBlock], multichannel: bool) -> None:
+        if self._begin_early:
+            blocks = await self._look_ahead(blocks, multichannel)
+        if self._early is not None:
+            await self._recognise_early(self._early, blocks, multichannel)
+            return
         while True:
             chunks = await in_thread(self._next_chunks, blocks, multichannel, on_cancel=self._close_speakers)
             if chunks is None:
@@ -142,6 +162,48 @@ class RecordingPipeline:
             for chunk in channel.chunker.flush():
                 await self._accept(channel, chunk)
             await self._settle_language(channel)
+
+    async def _look_ahead(self, blocks: Iterator[PcmBlock], multichannel: bool) -> Iterator[PcmBlock]:
+        """Begin with a short recording if it is one. All of ``blocks``, again."""
+        max_chunk_s = (self._chunking or ChunkingOptions()).max_chunk_s
+
+        def first_blocks() -> tuple[list[PcmBlock], Chunk | None]:
+            first: list[PcmBlock] = []
+            while sum(block.shape[1] for block in first) <= SHORT_S * SAMPLE_RATE:
+                block = next(blocks, None)
+                if block is None:
+                    break
+                if multichannel and len(block) > 1:
+                    return [*first, block], None
+                first.append(block)
+            else:
+                return first, None
+            sound = [mix_to_mono(block) for block in first]
+            return first, likely_chunk(np.concatenate(sound), max_chunk_s) if sound else None
+
+        first, guess = await in_thread(first_blocks)
+        if guess is not None:
+            decode = self._session.transcribe(guess.pcm, self._options, JobClass.SHORT_RECORDING)
+            self._early = _EarlyDecode(guess, asyncio.ensure_future(decode))
+        return itertools.chain(first, blocks)
+
+    async def _recognise_early(self, early: _EarlyDecode, blocks: Iterator[PcmBlock], multichannel: bool) -> None:
+        """The decode that has begun is the recording's if speech detection agrees; else it is broken off."""
+
+        def all_chunks() -> list[tuple[_ChannelState, Chunk]]:
+            found = []
+            while (chunks := self._next_chunks(blocks, multichannel)) is not None:
+                found += chunks
+            return found + [(channel, chunk) for channel in self._channels for chunk in channel.chunker.flush()]
+
+        found = await in_thread(all_chunks, on_cancel=self._close_speakers)
+        if holds(early.chunk, [chunk for _, chunk in found]):
+            found = [(found[0][0], early.chunk)]
+        else:
+            self._early = None
+            await _broken_off(early.decode)
+        for channel, chunk in found:
+            await self._accept(channel, chunk)
 
     def _next_chunks(self, blocks: Iterator[PcmBlock], multichannel: bool) -> list[tuple[_ChannelState, Chunk]] | None:
         """In a thread: read one block, score it, cut it. None at the end of the recording."""
@@ -231,7 +293,10 @@ class RecordingPipeline:
             if self._code_switching:
                 language = await self._phrase_language(channel, chunk, number, job_class)
             options = replace(self._options, language=language)
-            hypothesis = await self._session.transcribe(chunk.pcm, options, job_class)
+            if self._early is not None:  # then this is the only chunk
+                hypothesis = await self._early.decode
+            else:
+                hypothesis = await self._session.transcribe(chunk.pcm, options, job_class)
         finally:
             self._permits.release()
         self._account(channel, hypothesis)
@@ -258,10 +323,17 @@ class RecordingPipeline:
         channel.result.queue_s += hypothesis.queue_s
 
     async def _abandon(self) -> None:
-        decodes = [decode for channel in self._channels for decode in channel.decodes]
+        decodes: list[asyncio.Task[Any]] = [decode for channel in self._channels for decode in channel.decodes]
+        if self._early is not None:
+            decodes.append(self._early.decode)
         for decode in decodes:
             decode.cancel()
         await asyncio.gather(*decodes, return_exceptions=True)
+
+
+async def _broken_off(decode: asyncio.Task[Hypothesis]) -> None:
+    decode.cancel()
+    await asyncio.gather(decode, return_exceptions=True)
 
 
 def _main_language(channel: RecognisedChannel) -> str:

@@ -130,6 +130,7 @@ class Transcriber:
             diarizer=self.diarizer if options.diarize else None,
             chunking=options.chunking or self._chunking(job),
             on_heard=on_heard,
+            begin_early=job.pool.capabilities.may_begin_in_vain and options.chunking is None,
         )
         opened = self._decoder.open(source, options.audio_format, self._limits, options.part)
         try:

@@ -81,6 +81,11 @@ def test_a_recording_is_heard_as_by_the_server_behind(backend: Backend, tmp_path
             abs(ours["start"] - theirs["start"]) for ours, theirs in zip(*(one["words"] for one in found), strict=True)
         ]
         assert max(shifts) < 0.3
+        early, direct = ask(front), ask(behind)  # of known language: sent before speech detection has ended
+        heard, expected = (body["results"]["channels"][0]["alternatives"][0] for body in (early, direct))
+        assert heard["transcript"] == expected["transcript"]
+        moved = [abs(a["start"] - b["start"]) for a, b in zip(heard["words"], expected["words"], strict=True)]
+        assert max(moved) < 0.3
         assert [warning["type"] for warning in through["metadata"]["warnings"]] == ["estimated_confidence"]
         health = httpx.get(f"{front.url}/health").json()
         assert (health["status"], health["models"]) == ("ok", [{"name": "remote", "workers": 4}])

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
 from app.domain.options import DecodeOptions
 from app.domain.ports import JobClass
+from app.engines import remote_backend
 from app.engines.remote import RemotePool
 from app.engines.remote_backend import Backend, is_near, may_follow
 from tests.support.backend_pool import PCM, play, recognise
 from tests.support.backend_server import Answer, Asked, BackendServer, Reply, good
 
 
+@pytest.fixture
+def _far_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in as if a network lay between."""
+    monkeypatch.setattr(remote_backend, "is_here", lambda _: False)
+
+
+@pytest.mark.usefixtures("_far_away")
 def test_the_richest_form_with_the_sound_as_flac() -> None:
     async def scenario(pool: RemotePool, server: BackendServer) -> None:
         await recognise(pool, DecodeOptions(language="de", prompt="Names.", temperature=0.2))
@@ -31,6 +41,7 @@ def test_the_richest_form_with_the_sound_as_flac() -> None:
     play(scenario)
 
 
+@pytest.mark.usefixtures("_far_away")
 def test_wav_a_model_and_credentials_where_the_operator_says_so() -> None:
     async def scenario(pool: RemotePool, server: BackendServer) -> None:
         await recognise(pool)
@@ -40,6 +51,33 @@ def test_wav_a_model_and_credentials_where_the_operator_says_so() -> None:
         assert asked.headers["authorization"] == "Bearer secret"
 
     play(scenario, needs_wav=True, model="large", authorization="Bearer secret")
+
+
+def test_on_one_machine_nothing_is_packed() -> None:
+    async def scenario(pool: RemotePool, server: BackendServer) -> None:
+        await recognise(pool)
+        assert server.asked[0].file_name == "audio.wav"
+
+    play(scenario)
+
+
+def test_a_form_is_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece of a body is a packet of its own, and two dozen of them cost more than the words."""
+    pieces: list[int] = []
+    send = httpx.AsyncClient.send
+
+    async def counted(client: httpx.AsyncClient, request: httpx.Request, **how: Any) -> httpx.Response:
+        if request.method == "POST":
+            assert isinstance(request.stream, httpx.SyncByteStream)
+            pieces.append(len(list(request.stream)))
+        return await send(client, request, **how)
+
+    async def scenario(pool: RemotePool, server: BackendServer) -> None:
+        assert (await recognise(pool, DecodeOptions(language="de", prompt="Names."))).words
+        assert pieces == [1]
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", counted)
+    play(scenario)
 
 
 def test_too_short_sound_is_padded_and_no_time_lies_behind_it() -> None:
@@ -119,6 +157,20 @@ def test_a_whole_address_of_the_route_is_taken_too() -> None:
 )
 def test_no_proxy_of_the_environment_stands_between_servers_of_one_network(host: str, expected: bool) -> None:
     assert is_near(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("localhost", True), ("127.0.0.1", True), ("[::1]", True), ("asr", False), ("10.0.0.7", False), ("a.local", False)],
+)
+def test_sound_stays_unpacked_only_where_no_network_can_be(host: str, expected: bool) -> None:
+    assert Backend("remote", f"http://{host}:8000").takes_wav is expected
+    assert Backend("remote", f"http://{host}:8000", needs_wav=True).takes_wav
+
+
+@pytest.mark.parametrize(("url", "expected"), [("http://10.0.0.7:8000", True), ("https://api.openai.com/v1", False)])
+def test_only_a_neighbour_is_asked_for_what_may_be_in_vain(url: str, expected: bool) -> None:
+    assert Backend("remote", url).capabilities.may_begin_in_vain is expected
 
 
 @pytest.mark.parametrize(
