@@ -18,6 +18,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -39,6 +41,12 @@ log = logging.getLogger("whisperapi.worker")
 CRASHED = 70
 """Exit status after an engine error: the context may be damaged, a fresh worker costs little."""
 
+LOADING_NICENESS = 10
+"""How far a nursery that loads stands back behind whoever decodes meanwhile: it gets a tenth of a core that both want, where
+it would get half, and the decode's other threads would wait for the one on that core. It changes nothing where the kernel
+weighs sessions against each other (``sched_autogroup_enabled``), which it does for what is in no control group of its own.
+"""
+
 
 def main(arguments: list[str]) -> NoReturn:
     """Serve the socket on standard input until it closes."""
@@ -51,7 +59,7 @@ def main(arguments: list[str]) -> NoReturn:
         if options.nursery and options.gpu and (backends := gpu_backends()):
             _send(link, {"op": "gpu", "backends": backends})
             os._exit(0)
-        engine = _load(options)
+        engine = load_beside_others(options) if options.nursery else _load(options)
     except Unavailable as error:
         _send(link, {"op": "unavailable", "message": error.message})
         os._exit(1)
@@ -126,6 +134,22 @@ def _answer(engine: WhisperCppEngine, frame: wire.Frame, should_abort: Callable[
     except Exception:  # whatever it was, this process is no longer to be trusted
         log.exception("a decode failed in an unexpected way")
         return {"op": "failed"}
+
+
+def load_beside_others(options: argparse.Namespace) -> WhisperCppEngine:
+    """Load in a thread that gives way to others. A process could never get back to their level; on Linux each thread has a
+    level of its own, and a fork that of the thread that forks.
+    """
+    with ThreadPoolExecutor(1, initializer=_stand_back) as thread:
+        return thread.submit(_load, options).result()
+
+
+def _stand_back() -> None:
+    if sys.platform != "linux":
+        return
+    thread = threading.get_native_id()
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + LOADING_NICENESS)
 
 
 def _load(options: argparse.Namespace) -> WhisperCppEngine:

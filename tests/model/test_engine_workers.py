@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from app.domain.errors import ClientGone, EngineFailed, Unavailable
 from app.domain.options import DecodeOptions
 from app.domain.ports import Aborted, EngineSession, JobClass
 from app.domain.transcript import Hypothesis
+from app.engines import worker_process
 from app.engines.pool import RELIEFS, ProcessPool
 
 pytestmark = [
@@ -228,6 +231,26 @@ def test_signals_for_the_server_do_not_reach_the_workers() -> None:
         assert pool.worker_pids() == pids
 
     run(scenario, workers=1)
+
+
+def test_weights_are_loaded_behind_others_and_workers_decode_at_the_usual_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    levels = []
+
+    def load(_: object) -> None:
+        levels.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        raise Unavailable
+
+    monkeypatch.setattr(worker_process, "_load", load)
+    with pytest.raises(Unavailable):
+        worker_process.load_beside_others(argparse.Namespace())
+    assert levels == [min(19, usual + worker_process.LOADING_NICENESS)]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == usual
+
+    async def scenario(pool: ProcessPool) -> None:
+        assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pool.process_ids()} == {usual}
+
+    run(scenario)
 
 
 def test_a_nursery_killed_is_started_again() -> None:
