@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from app.api.answers import log_work, render_answer
 from app.api.body import BodyLimits, receive_body
-from app.api.errors import STATUS
 from app.dialects.deepgram_callback import without_callback
 from app.dialects.deepgram_options import ListenRequest, parse_listen
 from app.dialects.deepgram_rest import RequestFacts, render_error
 from app.dialects.deepgram_usage_path import shown_path, usage_tags
+from app.dialects.statuses import STATUS
 from app.domain.errors import ErrorKind, SttError
 from app.domain.jobs import Callback, Job, Outcome
 from app.domain.options import TranscribeOptions

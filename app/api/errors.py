@@ -1,4 +1,4 @@
-"""The one table: error kind -> HTTP status. Every error leaves as JSON in the words of the clients its route is for."""
+"""Errors on their way out: each leaves as JSON in the words of the clients its route is for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from app.dialects import openai_errors, plain_rest
 from app.dialects.deepgram_rest import error_message, render_error
+from app.dialects.statuses import STATUS
 from app.domain.errors import (
-    ErrorKind,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
@@ -21,30 +21,6 @@ from app.domain.errors import (
     Unavailable,
 )
 from app.telemetry import logger
-
-STATUS = {
-    ErrorKind.INVALID_PARAMETER: 400,
-    ErrorKind.INVALID_REQUEST: 400,
-    ErrorKind.QUERY_TOO_LONG: 414,
-    ErrorKind.INVALID_PAYLOAD: 400,
-    ErrorKind.BAD_AUDIO: 400,
-    ErrorKind.UNSUPPORTED_MODEL: 400,
-    ErrorKind.REMOTE_CONTENT: 400,
-    ErrorKind.INVALID_CREDENTIALS: 401,
-    ErrorKind.INSUFFICIENT_SCOPE: 401,
-    ErrorKind.FORBIDDEN: 403,
-    ErrorKind.NOT_FOUND: 404,
-    ErrorKind.PROJECT_NOT_FOUND: 404,
-    ErrorKind.METHOD_NOT_ALLOWED: 405,
-    ErrorKind.SLOW_UPLOAD: 408,
-    ErrorKind.PAYLOAD_TOO_LARGE: 413,
-    ErrorKind.OVERLOADED: 429,
-    ErrorKind.CLIENT_GONE: 499,
-    ErrorKind.ENGINE_FAILED: 500,
-    ErrorKind.BAD_GATEWAY: 502,
-    ErrorKind.UNAVAILABLE: 503,
-    ErrorKind.DECODE_TIMEOUT: 504,
-}
 
 OPENAI_PATHS = ("/v1/audio/", "/v1/realtime")
 """What the paths of OpenAI's routes begin with; their errors have another body."""

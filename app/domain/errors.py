@@ -24,7 +24,7 @@
     └── DecodeTimeout         decoding took longer than allowed
 
 An error says what happened in words that may be shown to the client: never a path, a key or transcript text.
-``app/api/errors.py`` maps each kind to a status; the dialects render the body.
+``app/dialects/statuses.py`` maps each kind to a status; the dialects render the body.
 """
 
 from __future__ import annotations

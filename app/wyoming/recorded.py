@@ -9,25 +9,13 @@ from uuid import uuid4
 
 from structlog.contextvars import bind_contextvars
 
+from app.dialects.statuses import STATUS
 from app.domain.errors import ErrorKind, SttError
 from app.domain.usage import Method
 from app.services.usage_entry import UsageEntry, entered
 from app.services.usage_log import UsageLog
 
 PATH = "wyoming"
-
-_CODES = {
-    ErrorKind.SLOW_UPLOAD: 408,
-    ErrorKind.OVERLOADED: 429,
-    ErrorKind.CLIENT_GONE: 499,
-    ErrorKind.ENGINE_FAILED: 500,
-    ErrorKind.BAD_GATEWAY: 502,
-    ErrorKind.UNAVAILABLE: 503,
-    ErrorKind.DECODE_TIMEOUT: 504,
-}
-"""The status that the same would have over HTTP; what is not here is the client's mistake."""
-
-_MISTAKE = 400
 
 
 class RecordedCommand:
@@ -57,9 +45,9 @@ class RecordedCommand:
             try:
                 yield
             except SttError as error:
-                await self.finish(_CODES.get(error.kind, _MISTAKE))
+                await self.finish(STATUS[error.kind])
                 raise
             except BaseException:
-                await self.finish(_CODES[ErrorKind.ENGINE_FAILED])
+                await self.finish(STATUS[ErrorKind.ENGINE_FAILED])
                 raise
             await self.finish()

@@ -6,8 +6,8 @@ from uuid import UUID
 import orjson
 import pytest
 
-from app.api.errors import STATUS
 from app.dialects.deepgram_rest import RequestFacts, render_error, render_response, timestamp
+from app.dialects.statuses import STATUS
 from app.domain import errors
 from app.domain.options import TextOptions, TranscribeOptions
 from app.domain.transcript import LanguageGuess, RequestWarning, Transcript
