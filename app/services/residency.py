@@ -121,6 +121,7 @@ class ResidentModels:
         finally:
             entry.users -= 1
             entry.last_used_s = self._rules.clock()
+            self._measure_if_due(entry)
             if not entry.users:
                 self._on_idle(entry)
 
@@ -158,15 +159,20 @@ class ResidentModels:
         if entry.is_leaving:
             self._leave(entry)
             return
-        if self._rules.budget_bytes is not None and self._is_due(entry):
-            measuring = asyncio.ensure_future(self._measure(entry))
-            self._measuring.add(measuring)
-            measuring.add_done_callback(self._measuring.discard)
         self._change()
         self._set_timer()
 
-    def _is_due(self, entry: Entry) -> bool:
-        return entry.measured_s is None or self._rules.clock() - entry.measured_s >= MEASURE_AGAIN_S
+    def _measure_if_due(self, entry: Entry) -> None:
+        """After each use, also while others go on: a model that is never idle may have outgrown what was expected."""
+        if self._rules.budget_bytes is None or entry.pool is None or self._is_stopping or entry.is_leaving:
+            return
+        now_s = self._rules.clock()
+        if entry.looked_s is not None and now_s - entry.looked_s < MEASURE_AGAIN_S:
+            return
+        entry.looked_s = now_s
+        measuring = asyncio.ensure_future(self._measure(entry))
+        self._measuring.add(measuring)
+        measuring.add_done_callback(self._measuring.discard)
 
     def _leave(self, entry: Entry) -> asyncio.Task[None]:
         """Stop the model's workers. Its memory counts until they have ended."""

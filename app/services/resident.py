@@ -36,7 +36,10 @@ class ResidencyRules:
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """A model that is loaded, or being loaded. ``holds_room``: its memory counts; not yet while it waits for room."""
+    """A model that is loaded, or being loaded. ``holds_room``: its memory counts; not yet while it waits for room.
+
+    ``looked_s``: when its memory was last looked at; ``measured_s``: the same, if there was anything to see.
+    """
 
     model: InstalledModel
     memory_bytes: int
@@ -45,6 +48,7 @@ class Entry:
     is_pinned: bool = False
     is_leaving: bool = False
     measured_s: float | None = None
+    looked_s: float | None = None
     holds_room: bool = False
     loading: asyncio.Task[EnginePool] | None = None
     pool: EnginePool | None = None

@@ -365,6 +365,16 @@ class TestMemory:
 
         play(scenario, budget_bytes=250)
 
+    def test_a_model_that_is_never_idle_is_measured_all_the_same(self) -> None:
+        async def scenario(house: House, models: ResidentModels) -> None:
+            await touch(models, model("b"))
+            async with models.use(model("a")):
+                house.measured["a"] = 250
+                await touch(models, model("a"))
+                await until(lambda: house.names == ["a"])
+
+        play(scenario, budget_bytes=300)
+
     def test_a_model_that_turns_out_larger_drives_out_idle_ones(self) -> None:
         async def scenario(house: House, models: ResidentModels) -> None:
             house.measured["b"] = 200
