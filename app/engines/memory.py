@@ -15,11 +15,20 @@ BUFFERS_PER_WEIGHT = 0.2
 Measured on two cores, 2026-11-20, f16 weights of tiny and base dimensions, nursery and two workers after full windows:
 278 MB and 418 MB in all, where this rule says 304 and 417."""
 
+PLAIN_BYTES = 60_000_000
+PLAIN_PER_WEIGHT = 0.08
+"""What a worker has besides without flash attention: a matrix of 1500 x 1500 figures for each head, of which larger models
+have more. Two workers of base dimensions had 592 MB, 175 MB more than with flash attention, where this rule says 216."""
 
-def expected_bytes(weights_bytes: int, workers: int = 0, threads: int = 0, *, use_gpu: bool = False) -> int:
+
+def expected_bytes(
+    weights_bytes: int, workers: int = 0, threads: int = 0, *, use_gpu: bool = False, flash_attention: bool = True
+) -> int:
     """What a pool will take of the machine's memory. The settings mean what they mean to ``ProcessPool.start``."""
     plan = plan_workers(usable_cores(), workers, threads, gpu=use_gpu)
     per_worker = BUFFERS_BYTES + round(BUFFERS_PER_WEIGHT * weights_bytes)
+    if not flash_attention:
+        per_worker += PLAIN_BYTES + round(PLAIN_PER_WEIGHT * weights_bytes)
     if FORKS and not use_gpu:
         return weights_bytes + (plan.workers + RELIEFS) * per_worker
     return plan.workers * (weights_bytes + per_worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -253,7 +254,8 @@ class ResidentModels:
         end_s = next_expiry_s((entry.resident() for entry in self._entries.values()), self._rules.ttl_s)
         if end_s is not None and not self._is_stopping:
             delay_s = max(0.0, end_s - self._rules.clock())
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self.leave_expired)
+            # in no context: the request that set it has ended, and the lines of what leaves then are not its own
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self.leave_expired, context=contextvars.Context())
 
     def _state(self, entry: Entry) -> ModelState:
         return entry.state(self._rules.ttl_s, self._rules.clock())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -201,6 +202,25 @@ class TestTime:
             await until(lambda: not house.present)
 
         play(scenario, ttl_s=0.0)
+
+    def test_what_is_logged_of_it_then_names_no_request_that_has_ended(self) -> None:
+        request: ContextVar[str] = ContextVar("request", default="")
+        seen: list[str] = []
+
+        async def scenario(house: House, models: ResidentModels) -> None:
+            request.set("ended")
+            pool = await models.pool(model("a"))
+            close = pool.close
+
+            async def watched() -> None:
+                seen.append(request.get())
+                await close()
+
+            pool.close = watched  # type: ignore[method-assign]
+            await until(lambda: not house.present)
+
+        play(scenario, ttl_s=0.0)
+        assert seen == [""]
 
     def test_a_used_model_stays_however_long_the_use_lasts(self) -> None:
         async def scenario(house: House, models: ResidentModels) -> None:
