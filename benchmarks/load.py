@@ -1,8 +1,8 @@
 """Many paced streams at once: ``python -m benchmarks.load --size tiny --streams 1 2 4 8``.
 
 Reports Deepgram's two latencies over all streams, whether every stream heard the same words, and the server's memory and
-processor time; with ``--ours``, the python of another environment of this project, for the engine built there too. Targets on
-two cores at tiny dimensions, 8 streams: interims p50 < 750 ms, p90 < 1500 ms; endpointing p50 < 1000 ms, p90 < 3000 ms.
+processor time; with ``--ours``, the python of another environment of this project, for that one's engine too. Targets on two
+cores at tiny dimensions, 8 streams: interims p50 < 750 ms, p90 < 1500 ms; endpointing p50 < 1000 ms, p90 < 3000 ms.
 """
 
 from __future__ import annotations
