@@ -39,10 +39,10 @@ def hook() -> Iterator[Receiver]:
         yield made
 
 
-def long_recording() -> bytes:
-    """Ten seconds of sentences, thirty times over: enough work to be caught in the middle of it."""
+def long_recording(times: int = 200) -> bytes:
+    """Ten seconds of sentences, over and over: enough work to be caught in the middle of it by a command that must start."""
     sound = (AUDIO / "sentences-10s.wav").read_bytes()
-    return wav(sound[44:] * 30)
+    return wav(sound[44:] * times)
 
 
 def submit(server: RunningServer, hook: Receiver, audio: bytes) -> str:
@@ -82,7 +82,7 @@ class Killed(Exception):
 
 def test_an_accepted_job_survives_kill_9_and_is_answered_once(tmp_path: Path, hook: Receiver) -> None:
     with suppress(Killed), running_server(tmp_path, **SETTINGS) as server:
-        request_id = submit(server, hook, long_recording())
+        request_id = submit(server, hook, long_recording(60))
         until(lambda: bool(jobs_command(tmp_path, "show", request_id)["state"] == "running"))
         kill(server)
         raise Killed
@@ -91,7 +91,7 @@ def test_an_accepted_job_survives_kill_9_and_is_answered_once(tmp_path: Path, ho
         delivery = hook.next()
         until(lambda: bool(jobs_command(tmp_path, "show", request_id)["state"] == "done"))
     assert delivery.json["metadata"]["request_id"] == request_id
-    assert delivery.json["metadata"]["duration"] == pytest.approx(298.4, abs=1)
+    assert delivery.json["metadata"]["duration"] == pytest.approx(596.8, abs=1)
     assert len(delivery.json["results"]["channels"][0]["alternatives"][0]["words"]) > 100
     assert hook.received.empty()
     assert list((tmp_path / "jobs").iterdir()) == []
