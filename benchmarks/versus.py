@@ -98,13 +98,14 @@ def main() -> None:
             for kind, file in (PEERS | BATCHED).items():
                 if kind != "raw" and any(kind in work.asked for work in works.values()):
                     ways[kind] = open_.enter_context(_peer(arguments.peers, kind, folder / file))
+        peers = _versions(arguments.peers, PEER_PACKAGES) if arguments.peers else {}
+        other = _versions(arguments.ours, ("pywhispercpp",)) if arguments.ours else {}
         table = measured(f"versus-{arguments.size}").get("works", {})
         for name, work in works.items():
             table[name] = measure(work, ways, arguments.repeat)
             _show(name, table[name])
-    peers = _versions(arguments.peers, PEER_PACKAGES) if arguments.peers else {}
-    other = _versions(arguments.ours, ("pywhispercpp",)) if arguments.ours else {}
-    save(f"versus-{arguments.size}", {"works": table, "peers": peers, "other_engine": other, "limits": LIMITS})
+            # after each: a run that is ended has not been for nothing
+            save(f"versus-{arguments.size}", {"works": table, "peers": peers, "other_engine": other, "limits": LIMITS})
 
 
 def measure(work: Work, ways: dict[str, Way], repeat: int) -> dict[str, Any]:

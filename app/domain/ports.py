@@ -67,11 +67,7 @@ class Aborted(Exception):  # a signal between pool and engine, not a failure; it
 
 
 class JobClass(IntEnum):
-    """Urgency of a decode, most urgent first (design section 3).
-
-    ``SPECULATION`` is the decode of a final that is not sure to be needed: as urgent as one, but nothing that finals should
-    wait for.
-    """
+    """Urgency of a decode, most urgent first (design section 3). A speculation is a final's decode that may be in vain."""
 
     FINALIZE = 0
     FINAL = 1
