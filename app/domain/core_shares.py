@@ -1,6 +1,6 @@
 """How many threads a decode gets: its worker's own share, and what idle workers leave. Pure.
 
-Two workers of one thread do more than one of two: a decode's threads wait for each other hundreds of times a second. But a
+Two workers of one thread do more than one of two: a decode's threads wait for each other at every step. But a
 decode that has the machine to itself is sooner done with all of it. So a worker that is idle lends its cores.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 FINAL_THREADS = 2
 """Threads that a final of a live stream gets at least where there are as many, although interims have to be stopped for it:
-somebody waits for it, and alone on one of two cores it takes 1.6 times as long."""
+somebody waits for it, and with one thread instead of two it takes half as long again."""
 
 
 @dataclass(frozen=True, slots=True)
