@@ -35,6 +35,10 @@ WINDOW_S = 30
 SHORT_S = 30.0
 """The first seconds of every recording go before the rest of long ones, so that short files never wait behind them."""
 
+HEAD_START_S = 0.005
+"""What a decode that began early has before speech detection starts: to be sent, which takes three milliseconds, and twice
+that while a thread holds the interpreter."""
+
 _FALLBACK_LANGUAGE = "en"
 
 Heard = Callable[[int, str, tuple[Segment, ...]], None]
@@ -196,6 +200,7 @@ class RecordingPipeline:
                 found += chunks
             return found + [(channel, chunk) for channel in self._channels for chunk in channel.chunker.flush()]
 
+        await asyncio.wait([early.decode], timeout=HEAD_START_S)
         found = await in_thread(all_chunks, on_cancel=self._close_speakers)
         if holds(early.chunk, [chunk for _, chunk in found]):
             found = [(found[0][0], early.chunk)]

@@ -18,6 +18,7 @@ from app.domain.errors import EngineFailed
 from app.domain.options import DecodeOptions
 from app.domain.ports import VadStream
 from app.engines.scripted import ScriptedEngine, ScriptedPool, ScriptedVad, say
+from app.services import recording
 from app.services.recording import RecognisedChannel, RecordingPipeline
 
 RATE = 16_000
@@ -100,6 +101,27 @@ def test_words_are_there_before_speech_detection_is() -> None:
     (channel,) = run(pool, talk(4.0, (1.0, 3.0)), vad)
     assert starts(channel) == pytest.approx([1.0])
     assert [call.samples for call in pool.calls] == [int(2.8 * RATE)]
+
+
+def test_a_decode_that_began_early_is_on_its_way_before_speech_detection_takes_the_interpreter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recording, "HEAD_START_S", 20.0)  # so that no slow machine makes it too short
+    happened: list[str] = []
+
+    class Telling(ScriptedVad):
+        def stream(self) -> VadStream:
+            happened.append("detection")
+            return super().stream()
+
+    async def send() -> None:
+        for _ in range(20):  # turns of the event loop, as a request takes
+            await asyncio.sleep(0)
+        happened.append("sent")
+
+    pool = ScriptedPool(ScriptedEngine(say("Hello.", start_s=0.4)), delay=send)
+    run(pool, talk(4.0, (1.0, 3.0)), Telling((1.0, 3.0)))
+    assert happened == ["sent", "detection"]
 
 
 @pytest.mark.parametrize(
