@@ -255,13 +255,19 @@ class ProcessPool:
         return sum(job.threads for job in self._working())
 
     def _may_start(self) -> bool:
-        """Whether the next job may run now: as one of ``workers``, and a final in place of decodes nobody waits for."""
+        """Whether the next job may run now: as one of ``workers``, and a final in place of decodes nobody waits for.
+
+        One final may run beside recordings on every worker, if a relief is there: their chunks take seconds, and it shares
+        the cores with them for a fraction of one.
+        """
         finals = self._schedule.urgent()
         if finals:
             for slot, job in list(self._running.items()):
                 if job.done.done() and not slot.killed and self._is_short(finals):
                     self._kill(slot)
-        return len(self._working()) < self.workers and self._shares.may_start(self._threads_used(), urgent=finals > 0)
+        working = self._working()
+        places = self.workers + (finals > 0 and all(_is_recording(job) for job in working))
+        return len(working) < places and self._shares.may_start(self._threads_used(), urgent=finals > 0)
 
     def _is_short(self, finals: int) -> bool:
         """Whether ``finals`` lack a place or threads for now; jobs that nobody waits for still count as working."""
@@ -360,6 +366,10 @@ class ProcessPool:
     def _retry_after_s(self) -> float:
         ahead = len(self._schedule) + len(self._running)
         return min(LONGEST_RETRY_S, max(1.0, math.ceil(ahead * self._mean_decode_s / self.workers)))
+
+
+def _is_recording(job: _Job) -> bool:
+    return job.ticket is not None and job.ticket.rank in (JobClass.SHORT_RECORDING, JobClass.LONG_RECORDING)
 
 
 def _fail(job: _Job, error: SttError) -> None:

@@ -58,9 +58,9 @@ class Bench:
 
     abort_s = 60.0
 
-    def __init__(self, shares: CoreShares) -> None:
+    def __init__(self, shares: CoreShares, reliefs: int) -> None:
         self.sent: list[tuple[IdleWorker, wire.Header]] = []
-        self.pool = ProcessPool(self, shares, max_pending=9, reliefs=1)
+        self.pool = ProcessPool(self, shares, max_pending=9, reliefs=reliefs)
 
     @property
     def threads(self) -> list[int]:
@@ -85,9 +85,9 @@ class Bench:
         await self.rest()
 
 
-def run(shares: CoreShares, scenario: Callable[[Bench, Any], Awaitable[None]]) -> None:
+def run(shares: CoreShares, scenario: Callable[[Bench, Any], Awaitable[None]], reliefs: int = 1) -> None:
     async def whole() -> None:
-        bench = Bench(shares)
+        bench = Bench(shares, reliefs)
         await bench.pool._crew.start()  # noqa: SLF001 -- without processes there is nothing that ``start`` could load
         try:
             async with bench.pool.admit(live=True) as session:
@@ -169,6 +169,45 @@ def test_a_final_beside_a_recording_starts_at_once_and_stops_only_interims() -> 
         assert bench.pool.stats().shed == 0
 
     run(TWO_CORES, scenario)
+
+
+def test_a_final_runs_beside_recordings_on_every_worker() -> None:
+    async def scenario(bench: Bench, ask: Any) -> None:
+        recordings = [await ask(JobClass.LONG_RECORDING) for _ in range(3)]
+        await bench.answer(0)
+        assert bench.threads == [2, 1, 1]
+        finals = [await ask(JobClass.FINAL) for _ in range(2)]
+        assert bench.threads[3:] == [1]
+        await bench.answer(3)
+        assert bench.threads[4:] == [1]
+        waits = await ask(JobClass.LONG_RECORDING)
+        await bench.answer(4)
+        assert all([await final for final in finals])
+        assert bench.threads[5:] == []
+        for number in (1, 2, 5):
+            await bench.answer(number)
+        assert all([await job for job in (*recordings, waits)])
+
+    run(TWO_CORES, scenario)
+
+
+def test_a_final_waits_for_other_finals_and_for_recordings_where_there_is_no_relief() -> None:
+    async def scenario(bench: Bench, ask: Any) -> None:
+        jobs = [await ask(kind) for kind in (JobClass.LONG_RECORDING, JobClass.FINAL, JobClass.FINAL)]
+        assert bench.threads == [2, 1]
+        for number in range(3):
+            await bench.answer(number)
+        assert all([await job for job in jobs])
+
+    async def without_relief(bench: Bench, ask: Any) -> None:
+        jobs = [await ask(kind) for kind in (JobClass.LONG_RECORDING, JobClass.LONG_RECORDING, JobClass.FINAL)]
+        assert bench.threads == [1, 1]
+        for number in range(3):
+            await bench.answer(number)
+        assert all([await job for job in jobs])
+
+    run(TWO_CORES, scenario)
+    run(CoreShares(workers=2, threads=1, most=1), without_relief, reliefs=0)
 
 
 def test_finals_that_wait_together_share() -> None:
