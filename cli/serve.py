@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import shlex
 import signal
 import sys
@@ -38,6 +39,9 @@ TEST_TOKENS = (
 )
 
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not bound
+_FAREWELL_S = 3
+"""Seconds in which requests that were broken off are told so."""
+
 _KEEP_ALIVE_S = 75
 """Seconds an idle connection stays open: longer than the pause between two requests of most clients' pools."""
 
@@ -115,9 +119,18 @@ class _Server(uvicorn.Server):
         # before uvicorn closes the connections: live clients get their last finals first (contract 3.6)
         began = monotonic()
         await self._app.state.services.drain(self._settings.shutdown_timeout_s)
-        left_s = self._settings.shutdown_timeout_s - (monotonic() - began)
-        self.config.timeout_graceful_shutdown = max(1, round(left_s))
-        await super().shutdown(sockets)
+        left_s = max(0.0, self._settings.shutdown_timeout_s - (monotonic() - began))
+        self.config.timeout_graceful_shutdown = math.ceil(left_s) + _FAREWELL_S
+        giving_up = asyncio.ensure_future(self._give_up_requests(left_s))
+        try:
+            await super().shutdown(sockets)
+        finally:
+            giving_up.cancel()
+
+    async def _give_up_requests(self, after_s: float) -> None:
+        """Break off what then still runs, so that it is answered: uvicorn would drop it without a word of ours."""
+        await asyncio.sleep(after_s)
+        await self._app.state.services.give_up()
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -146,7 +159,6 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s)),
     )
 
 

@@ -60,6 +60,10 @@ class Services:
         self.models.stop_loading()
         await asyncio.gather(self.live.drain(timeout_s), self.job_runner.stop(timeout_s))
 
+    async def give_up(self) -> None:
+        """Break off every decode; whoever waits for one is told ``Unavailable``."""
+        await self.models.close()
+
     async def close(self) -> None:
         """Give everything back, in the event loop that used it."""
         await self.job_runner.stop()

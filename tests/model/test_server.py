@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.encode import wav
 from tests.support.running_server import ROOT, RunningServer, running_server
 
 pytestmark = pytest.mark.model
@@ -170,14 +171,26 @@ def test_the_command_line_hears_the_same(tmp_path: Path, client: httpx.Client) -
     assert "Good" not in printed
 
 
-def test_sigterm_lets_a_running_request_finish(tmp_path: Path) -> None:
-    async def stop_while_working(server: RunningServer) -> httpx.Response:
+def answer_to_one_that_ran_at_sigterm(server: RunningServer, body: bytes) -> httpx.Response:
+    async def stop_while_working() -> httpx.Response:
         async with httpx.AsyncClient(base_url=server.url, headers=server.headers, timeout=60) as asynchronous:
-            request = asyncio.ensure_future(asynchronous.post("/v1/listen", content=clip("sentences-10s.wav")))
+            request = asyncio.ensure_future(asynchronous.post("/v1/listen", content=body))
             while not request.done() and not await _is_busy(asynchronous):
                 pass
             server.process.send_signal(signal.SIGTERM)
             return await request
 
+    return asyncio.run(stop_while_working())
+
+
+def test_sigterm_lets_a_running_request_finish(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
-        assert heard(asyncio.run(stop_while_working(server))) == SENTENCES
+        assert heard(answer_to_one_that_ran_at_sigterm(server, clip("sentences-10s.wav"))) == SENTENCES
+
+
+def test_a_request_that_takes_longer_than_the_server_has_is_told_so(tmp_path: Path) -> None:
+    with running_server(tmp_path, SHUTDOWN_TIMEOUT_S="0") as server:
+        answer = answer_to_one_that_ran_at_sigterm(server, wav(clip("sentences-10s.wav")[44:] * 60))
+        assert answer.status_code == 503
+        assert answer.json()["request_id"] == answer.headers["dg-request-id"]
+        assert "stopping" in answer.json()["err_msg"]
