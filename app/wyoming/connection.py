@@ -82,13 +82,16 @@ class Connection:
 
     async def close(self) -> None:
         """Give everything back. A client that is still sending gets a moment to read what it was told last."""
-        await self._see_off(_GOODBYE_S)
-        self._reading.cancel()
-        await asyncio.wait({self._reading})
-        self._writer.close()
         try:
+            await self._see_off(_GOODBYE_S)
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+            self._writer.close()
             await asyncio.wait_for(self._writer.wait_closed(), _FLUSH_S)
         except (OSError, asyncio.TimeoutError):  # nobody takes the last words
+            pass
+        finally:  # also when this is cancelled
+            self._reading.cancel()
             self._writer.transport.abort()
 
     async def _see_off(self, timeout_s: float) -> None:

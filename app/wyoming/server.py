@@ -56,8 +56,9 @@ class WyomingServer:
         self._language = language
         self._max_connections = max_connections
         self._usage = usage
-        self._sessions: set[asyncio.Task[None]] = set()
+        self._sessions: dict[asyncio.Task[None], asyncio.Task[None]] = {}  # whose key serves, and then lets go
         self._server: asyncio.Server | None = None
+        self._has_closed = False
 
     @property
     def connections(self) -> int:
@@ -75,28 +76,33 @@ class WyomingServer:
 
     async def close(self, timeout_s: float) -> None:
         """Take no more clients, and give those who speak the text of what they have said, within ``timeout_s`` seconds."""
+        self._has_closed = True
         if self._server is not None:
             self._server.close()
         await self._live.drain(timeout_s)
-        sessions = list(self._sessions)
-        for session in sessions:
+        serving = list(self._sessions)
+        for session in self._sessions.values():
             session.cancel()
-        await asyncio.gather(*sessions, return_exceptions=True)
+        await asyncio.gather(*serving, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._sessions) >= self._max_connections:
+        if self._has_closed or len(self._sessions) >= self._max_connections:
             writer.close()
             return
-        session = asyncio.ensure_future(self._serve(reader, writer))
-        self._sessions.add(session)
-        session.add_done_callback(self._sessions.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)
-        try:
-            await Session(connection, self._live, self._catalog, self._language, self._usage).run()
-        finally:
-            await connection.close()
+        session = asyncio.ensure_future(Session(connection, self._live, self._catalog, self._language, self._usage).run())
+        serving = asyncio.ensure_future(_serve(session, connection))
+        self._sessions[serving] = session
+        serving.add_done_callback(self._sessions.pop)
+
+
+async def _serve(session: asyncio.Task[None], connection: Connection) -> None:
+    """Let go of the connection however the session ends; only that is cancelled when the server stops, never the closing."""
+    try:
+        await asyncio.wait({session})  # one that is cancelled before its first step has ended too
+    finally:
+        session.cancel()
+        await connection.close()
 
 
 def _no_address() -> InvalidParameter:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -329,6 +331,63 @@ def test_a_server_that_stops_gives_those_who_speak_their_text() -> None:
             await closing
 
     serve(scenario, vad=ScriptedVad((0.0, 1.0)))
+
+
+class TestStopping:
+    """No connection outlives the server; a transport that nobody closed says so when it is collected."""
+
+    @pytest.mark.parametrize("turns", range(15))
+    def test_while_a_session_ends(self, turns: int) -> None:
+        async def scenario(stage: Stage) -> None:
+            async with stage.client() as client:
+                assert await talk(client, Ping()) == [Event("pong", {"text": None})]
+            await pass_turns(turns)  # of the loop: through all that a session does once its client has left
+            await stage.server.close(5.0)
+            assert stage.server.connections == 0
+
+        serve(scenario)
+        gc.collect()
+
+    @pytest.mark.parametrize("turns", range(4))
+    def test_while_a_session_begins(self, turns: int) -> None:
+        async def scenario(stage: Stage) -> None:
+            newcomer.connect((stage.address.host, stage.address.port))
+            while not stage.server.connections:
+                await asyncio.sleep(0)
+            await pass_turns(turns)
+            await stage.server.close(5.0)
+            assert stage.server.connections == 0
+
+        with socket.socket() as newcomer:
+            serve(scenario)
+        gc.collect()
+
+    def test_before_one_that_was_accepted_is_handed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        handed_over: list[Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]] = []
+        start_server = asyncio.start_server
+
+        def noting(accept: Any, *where: Any, **options: Any) -> Any:
+            handed_over.append(accept)
+            return start_server(accept, *where, **options)
+
+        async def scenario(stage: Stage) -> None:
+            await stage.server.close(5.0)
+            ours, theirs = socket.socketpair()
+            handed_over[0](*await asyncio.open_connection(sock=ours))
+            assert stage.server.connections == 0
+            reader, writer = await asyncio.open_connection(sock=theirs)
+            assert await reader.read() == b""
+            writer.close()
+            await writer.wait_closed()
+
+        monkeypatch.setattr(asyncio, "start_server", noting)
+        serve(scenario)
+        gc.collect()
+
+
+async def pass_turns(times: int) -> None:
+    for _ in range(times):
+        await asyncio.sleep(0)
 
 
 class TestTheRecordOfRequests:
