@@ -43,6 +43,7 @@ def error_response(error: SttError, request_id: str, path: str = "") -> Response
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     status = STATUS[error.kind]
     if path.startswith(OPENAI_PATHS):
+        headers |= openai_errors.headers(error)
         body, status = openai_errors.render_error(error), openai_errors.status(error, status)
     elif path in PLAIN_PATHS:
         body = plain_rest.render_error(error, request_id)

@@ -47,6 +47,11 @@ def status(error: SttError, usual: int) -> int:
     return usual
 
 
+def headers(error: SttError) -> dict[str, str]:
+    """What keeps the SDKs, which repeat whatever failed with 5xx, from sending again what would take too long again."""
+    return {"x-should-retry": "false"} if error.kind is ErrorKind.DECODE_TIMEOUT else {}
+
+
 def error_object(error: SttError) -> Json:
     """What stands under ``error``; all four keys are always there, as the SDKs' types have them."""
     kind, code = _TYPES[error.kind]

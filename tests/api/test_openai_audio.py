@@ -374,3 +374,19 @@ class TestModels:
             "NOT_FOUND",
             "not_found",
         )
+
+
+def test_what_took_too_long_is_not_to_be_sent_again(tmp_path: Path) -> None:
+    pool = ScriptedPool(ScriptedEngine(say("Hello.")), delay=asyncio.Event().wait)
+    with staged(tmp_path, pool, request_timeout_s=0.05) as stage:
+        answer = stage.client.post(ROUTE, files={"file": CLIP}, data={"model": "whisper-1"})
+        elsewhere = stage.client.post("/v1/listen", content=CLIP)
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (504, "false")
+    assert (elsewhere.status_code, elsewhere.headers.get("x-should-retry")) == (504, None)
+
+
+def test_a_failure_of_the_engine_may_be_tried_again(tmp_path: Path) -> None:
+    pool = ScriptedPool(ScriptedEngine(say("Hello."), failures=[EngineFailed()] * 5))
+    with staged(tmp_path, pool) as stage:
+        answer = stage.client.post(ROUTE, files={"file": CLIP}, data={"model": "whisper-1"})
+    assert (answer.status_code, "x-should-retry" in answer.headers) == (500, False)
