@@ -24,7 +24,7 @@ from app.engines.memory import expected_bytes, pool_bytes
 from app.engines.pool import ProcessPool
 from app.engines.remote import RemotePool
 from app.engines.remote_backend import Backend
-from app.hub import Hub, HubError, verify
+from app.hub import Hub, HubError, present_bytes, verify
 from app.intelligence.chat import OpenAiChat
 from app.outbound import HttpFetcher
 from app.outbound_callbacks import HttpDeliverer
@@ -39,7 +39,7 @@ from app.services.job_recognition import Recognition
 from app.services.job_runner import JobRules, JobRunner
 from app.services.jobs import Jobs
 from app.services.live import LiveStreams, StreamLimits
-from app.services.pulls import Fetch, Pulls
+from app.services.pulls import Fetch, Present, Pulls
 from app.services.residency import ResidentModels, StartPool
 from app.services.resident import ResidencyRules
 from app.services.tokens import Tokens
@@ -173,7 +173,7 @@ def build_services(settings: Settings, accounts: Accounts, catalog: Catalog, mod
         live_callbacks=LiveCallbackClient(deliverer),
         usage_log=usage_log,
         usage=usage,
-        pulls=Pulls(catalog, fetch_weights(settings)),
+        pulls=Pulls(catalog, fetch_weights(settings), present_weights(settings)),
         adapters=(vad, diarizer),
     )
 
@@ -301,6 +301,11 @@ def fetch_weights(settings: Settings) -> Fetch:
             raise PullFailed(str(error)) from error
 
     return fetch
+
+
+def present_weights(settings: Settings) -> Present:
+    """How much of a model an interrupted pull has left."""
+    return lambda entry: present_bytes(entry, settings.resolved_models_dir)
 
 
 def _now() -> datetime:

@@ -21,7 +21,7 @@ from app.hub.errors import (
     NotInstalled,
     NotOnHub,
 )
-from app.hub.files import HubFile, remove, verify
+from app.hub.files import HubFile, present_bytes, remove, verify
 
 __all__ = [
     "ChecksumMismatch",
@@ -34,6 +34,7 @@ __all__ = [
     "NotInstalled",
     "NotOnHub",
     "Progress",
+    "present_bytes",
     "remove",
     "verify",
 ]

@@ -59,7 +59,20 @@ def work_files(wanted: HubFile, models_dir: Path) -> tuple[Path, Path]:
     """
     folder = models_dir / _WORK_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{wanted.file_name}.{wanted.sha256[:16]}.partial", folder / f"{wanted.file_name}.lock"
+    return folder / _partial_name(wanted), folder / f"{wanted.file_name}.lock"
+
+
+def _partial_name(wanted: HubFile) -> str:
+    return f"{wanted.file_name}.{wanted.sha256[:16]}.partial"
+
+
+def present_bytes(wanted: HubFile, models_dir: Path) -> int:
+    """What a pull that was interrupted has left for the next one to go on with. Makes no folder."""
+    try:
+        kept = length(models_dir / _WORK_FOLDER / _partial_name(wanted))
+    except OSError:  # a folder that is somebody else's: the pull will say so
+        return 0
+    return kept if kept <= wanted.size_bytes else 0  # too long: it is thrown away
 
 
 def is_intact(path: Path, wanted: HubFile) -> bool:

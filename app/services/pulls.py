@@ -15,6 +15,9 @@ from app.telemetry import logger
 Fetch = Callable[[CatalogEntry, Callable[[int, int], None]], None]
 """Fetches an entry's weights into the models folder and tells bytes present and bytes in all; raises ``PullFailed``."""
 
+Present = Callable[[CatalogEntry], int]
+"""Bytes that an interrupted fetch of an entry has left; the next one goes on behind them."""
+
 UNKNOWN_MODEL = "A model with the submitted ID cannot be found."
 
 _log = logger(__name__)
@@ -23,9 +26,10 @@ _log = logger(__name__)
 class Pulls:
     """Pulls of models that the catalogue knows: one at a time for each. Methods block for a folder listing."""
 
-    def __init__(self, catalog: Catalog, fetch: Fetch) -> None:
+    def __init__(self, catalog: Catalog, fetch: Fetch, present: Present) -> None:
         self._catalog = catalog
         self._fetch = fetch
+        self._present = present
         self._pulls: dict[str, PullProgress] = {}
         self._lock = threading.Lock()
 
@@ -39,7 +43,8 @@ class Pulls:
             progress = self._progress(entry)
             if progress is not None and progress.state is not PullState.FAILED:
                 return progress
-            progress = self._pulls[entry.name] = PullProgress(entry.name, PullState.PULLING, 0, entry.size_bytes)
+            progress = PullProgress(entry.name, PullState.PULLING, self._present(entry), entry.size_bytes)
+            self._pulls[entry.name] = progress
         threading.Thread(target=self._pull, args=(entry,), name=f"pull-{entry.name}", daemon=True).start()
         return progress
 

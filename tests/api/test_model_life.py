@@ -18,6 +18,7 @@ from app.domain.languages import WHISPER_LANGUAGES
 from app.domain.ports import EnginePool, InstalledModel
 from app.engines.scripted import ScriptedEngine, ScriptedPool, say
 from app.hub import Hub
+from app.hub.files import work_files
 from app.services.catalog_entries import CatalogData, CatalogEntry
 from tests.support.app import SPEECH, Stage, staged
 from tests.support.hub_server import HubServer, hub_server
@@ -208,6 +209,17 @@ class TestPulling:
         hub.pause.set()
         assert self.poll(stage, "small-and-mine")["state"] == "installed"
         assert len(hub.downloads) == 1
+
+    def test_one_that_was_interrupted_says_at_once_what_is_there(self, stage: Stage, hub: HubServer, tmp_path: Path) -> None:
+        entry = self.find("small-and-mine")
+        assert entry is not None
+        partial, _ = work_files(entry, tmp_path / "models")
+        partial.write_bytes(self.CONTENT[:4_000_000])
+        hub.pause = threading.Event()
+        answer = stage.client.post("/v1/models/small-and-mine/pull").json()
+        assert (answer["state"], answer["bytes_done"]) == ("pulling", 4_000_000)
+        hub.pause.set()
+        assert self.poll(stage, "small-and-mine")["state"] == "installed"
 
     def test_a_failure_is_told_and_the_next_pull_tries_again(self, stage: Stage, hub: HubServer) -> None:
         hub.faults.metadata_status = 404

@@ -39,7 +39,7 @@ from app.services.usage import Usage
 from app.services.usage_log import UsageLog
 from app.settings import Settings
 from app.storage.spool import FolderSpool
-from app.wiring import fetch_weights, job_rules, residency_rules
+from app.wiring import fetch_weights, job_rules, present_weights, residency_rules
 from tests.support.memory_jobs import MemoryJobStore
 from tests.support.memory_keys import MemoryKeyStore
 from tests.support.memory_usage import MemorySecretStore, MemoryUsageStore
@@ -116,7 +116,7 @@ def staged(
             live_callbacks=LiveCallbackClient(deliverer, retry_s=0.0),
             usage_log=UsageLog(usage, _now, settings.usage_keep_days * 86_400.0),
             usage=Usage(usage),
-            pulls=Pulls(catalog, fetch_weights(settings)),
+            pulls=Pulls(catalog, fetch_weights(settings), present_weights(settings)),
         )
 
     app = create_app(settings, start_all, notices)
