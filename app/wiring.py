@@ -281,7 +281,9 @@ def residency_rules(settings: Settings) -> ResidencyRules:
     def estimate(model: InstalledModel) -> int:
         if not model.size_bytes:
             return 0
-        return expected_bytes(model.size_bytes, settings.workers, settings.threads, flash_attention=settings.flash_attention)
+        return expected_bytes(
+            model.size_bytes, settings.workers, settings.threads, flash_attention=settings.flash_attention is True
+        )
 
     return ResidencyRules(
         ttl_s=settings.model_ttl_s,

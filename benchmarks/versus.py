@@ -37,7 +37,7 @@ from benchmarks.recordings import said, talk
 OURS = {
     "ours": {},
     "ours, one worker": {"WHISPERAPI_WORKERS": "1"},
-    "ours, plain attention": {"WHISPERAPI_FLASH_ATTENTION": "false"},
+    "ours, flash attention": {"WHISPERAPI_FLASH_ATTENTION": "true"},
 }
 OTHER_ENGINE = ", other engine"
 """Ends the names of this server's ways on the engine of ``--ours``."""

@@ -31,7 +31,7 @@ class Fingerprint:
     model_bytes: int
     engine: str
     gpu: bool
-    flash_attention: bool
+    flash_attention: bool | None
     workers: int
     threads: int
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.audio import SAMPLE_RATE, Pcm16k, PcmBlock, samples
-from app.domain.packing import FINE_STEPS, Packing, plan_chunks
+from app.domain.packing import Packing, plan_chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,13 @@ PHRASES = ChunkingOptions(max_pause_s=0.4, max_chunk_s=12.0)
 FITTED = ChunkingOptions(packing=Packing())
 """For an engine whose encoder is fitted to the audio: shorter chunks, cut where its steps are well filled."""
 
-FINELY_FITTED = ChunkingOptions(packing=FINE_STEPS)
-"""The same for one that is fitted in small steps."""
-
 
 def chunking_for(context_step_s: float) -> ChunkingOptions:
-    """How to cut for an engine that is fitted in steps of so many seconds (0: for which every window costs the same)."""
-    if not context_step_s:
-        return ChunkingOptions()
-    return FINELY_FITTED if context_step_s <= FINE_STEPS.step_s else FITTED
+    """How to cut for an engine that is fitted in steps of so many seconds (0: for which every window costs the same).
+
+    Chunks are packed for the large steps of flash attention also where they are small: the same work, and fewer words wrong.
+    """
+    return FITTED if context_step_s else ChunkingOptions()
 
 
 @dataclass(frozen=True, slots=True)

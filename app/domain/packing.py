@@ -18,14 +18,13 @@ class Packing:
 
     A chunk of ``n`` steps costs ``chunk_cost + n + bend * n**2``, and ``word_cost * n`` more for each second in it. It holds
     ``n * step_s - margin_s`` seconds; what does not fit into ``full_s`` costs as much as that. Speech is never cut at
-    pauses shorter than ``min_pause_s`` to save work. No chunk costs less than ``least_steps``.
+    pauses shorter than ``min_pause_s`` to save work.
 
     Measured with one thread at the dimensions of whisper base (2 cores, 2026-11-20): the encoder took 291, 982 and 2235 ms
     for 256, 768 and 1500 frames, a token 5.9, 9.0 and 13.1 ms, and what every decode begins with 20 to 35 ms.
     """
 
     step_s: float = 5.12
-    least_steps: int = 1
     margin_s: float = 0.64
     full_s: float = 30.0
     chunk_cost: float = 0.1
@@ -35,14 +34,9 @@ class Packing:
 
     def cost(self, length_s: float) -> float:
         """The work for a chunk of ``length_s`` seconds, in steps."""
-        whole = max(self.least_steps, math.ceil((length_s + self.margin_s) / self.step_s))
+        whole = math.ceil((length_s + self.margin_s) / self.step_s)
         steps = min(whole, self.full_s / self.step_s)
         return self.chunk_cost + steps + self.bend * steps**2 + self.word_cost * steps * length_s
-
-
-FINE_STEPS = Packing(step_s=1.28, least_steps=3, chunk_cost=0.3, bend=0.026, word_cost=0.003)
-"""The same for an encoder without flash attention, which works in steps of 64 frames, 192 at least. With two threads it took
-158, 344 and 572 ms for 256, 512 and 768 frames, a token 3.6 to 3.8 ms (the machine of above)."""
 
 
 def plan_chunks(runs: Sequence[tuple[float, float]], packing: Packing, edges_s: float, max_chunk_s: float) -> list[int]:

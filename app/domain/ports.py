@@ -82,7 +82,7 @@ class EngineSession(Protocol):
 
     Both coroutines may be awaited concurrently. Cancelling one drops the job if it waits and aborts it if it runs. A worker
     that dies under a job is replaced and the job is tried once more; then ``EngineFailed``. An ``INTERIM`` may be given up
-    at any time, for a final or because it waited too long, and a ``SPECULATION`` at once, because finals wait: ``Aborted``.
+    at any time, for a final or because it waited too long, and a ``SPECULATION`` at once, because of finals: ``Aborted``.
     """
 
     async def transcribe(self, pcm: Pcm16k, options: DecodeOptions, job_class: JobClass) -> Hypothesis: ...

@@ -22,7 +22,7 @@ have more. Two workers of base dimensions had 592 MB, 175 MB more than with flas
 
 
 def expected_bytes(
-    weights_bytes: int, workers: int = 0, threads: int = 0, *, use_gpu: bool = False, flash_attention: bool = True
+    weights_bytes: int, workers: int = 0, threads: int = 0, *, use_gpu: bool = False, flash_attention: bool = False
 ) -> int:
     """What a pool will take of the machine's memory. The settings mean what they mean to ``ProcessPool.start``."""
     plan = plan_workers(usable_cores(), workers, threads, gpu=use_gpu)

@@ -111,15 +111,15 @@ class ProcessPool:
         workers: int = 0,
         threads: int = 0,
         use_gpu: bool = False,
-        flash_attention: bool = True,
+        flash_attention: bool | None = None,
         max_pending: int = 64,
         fork: bool | None = None,
     ) -> ProcessPool:
         """Load the weights and start the workers; returns when all are ready.
 
         ``workers``, ``threads`` 0: from the usable cores, and with ``threads`` 0 a decode beside idle workers uses theirs.
-        ``max_pending``: permits. ``fork``: whether workers share the weights (None: on Linux, unless on a GPU). Raises
-        ``Unavailable`` with a sentence.
+        ``flash_attention`` None: on a GPU only. ``max_pending``: permits. ``fork``: whether workers share the weights (None:
+        on Linux, unless on a GPU). Raises ``Unavailable`` with a sentence.
         """
         cores = usable_cores()
         plan = plan_workers(cores, workers, threads)
@@ -197,7 +197,7 @@ class ProcessPool:
         if self._problem is not None:
             raise Unavailable(self._problem.message)
         if job_class is JobClass.SPECULATION:
-            if self._schedule.urgent():
+            if self._schedule.urgent() or self._finals_hold_all():
                 self._stats.shed += 1
                 raise Aborted
             job_class = JobClass.FINAL
@@ -250,6 +250,10 @@ class ProcessPool:
     def _working(self) -> list[_Job]:
         """The jobs that run. A worker that was told to die holds no place any more, even if its death is not seen yet."""
         return [job for slot, job in self._running.items() if not slot.killed]
+
+    def _finals_hold_all(self) -> bool:
+        finals = [job for job in self._working() if job.ticket is not None and job.ticket.rank <= JobClass.FINAL]
+        return len(finals) >= self.workers
 
     def _threads_used(self) -> int:
         return sum(job.threads for job in self._working())

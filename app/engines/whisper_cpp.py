@@ -79,7 +79,7 @@ class WhisperCppEngine:
 
     capabilities: EngineCapabilities
 
-    def __init__(self, context: binding.whisper_context, threads: int, *, flash_attention: bool = True) -> None:
+    def __init__(self, context: binding.whisper_context, threads: int, *, flash_attention: bool = False) -> None:
         self.threads = threads
         self._context = context
         self._step_frames = FLASH_STEP_FRAMES if flash_attention else STEP_FRAMES
@@ -109,7 +109,7 @@ class WhisperCppEngine:
         return None if hook is None else Steering(binding, hook, token_bytes, self._end_of_text)
 
     @classmethod
-    def load(cls, path: Path, threads: int, *, use_gpu: bool = False, flash_attention: bool = True) -> WhisperCppEngine:
+    def load(cls, path: Path, threads: int, *, use_gpu: bool = False, flash_attention: bool = False) -> WhisperCppEngine:
         """Load weights (one copy in memory) and the buffers of one decode. Raises ``Unavailable`` with a sentence."""
         if problem := weights_problem(path):
             raise Unavailable(problem)

@@ -157,9 +157,10 @@ def _load(options: argparse.Namespace) -> WhisperCppEngine:
         raise Unavailable(problem)
     from app.engines.whisper_cpp import WhisperCppEngine  # only now: on the wrong CPU the import itself crashes
 
-    return WhisperCppEngine.load(
-        options.model, options.threads, use_gpu=options.gpu, flash_attention=options.flash_attention
-    )
+    flash_attention = options.flash_attention
+    if flash_attention is None:
+        flash_attention = options.gpu and bool(gpu_backends())
+    return WhisperCppEngine.load(options.model, options.threads, use_gpu=options.gpu, flash_attention=flash_attention)
 
 
 def _send(link: socket.socket, header: wire.Header) -> None:
@@ -183,7 +184,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--gpu", action="store_true")
-    parser.add_argument("--no-flash-attention", dest="flash_attention", action="store_false")
+    parser.add_argument("--flash-attention", action=argparse.BooleanOptionalAction)
     parser.add_argument("--nursery", action="store_true")
     return parser.parse_args(arguments)
 

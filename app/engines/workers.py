@@ -52,13 +52,16 @@ class WorkerSpec:
     model: Path
     threads: int
     use_gpu: bool = False
-    flash_attention: bool = True
+    flash_attention: bool | None = None
+    """None: where the engine runs on a GPU."""
 
     def command(self, *, nursery: bool) -> list[str]:
         """The command line of the process."""
         command = [sys.executable, "-m", "app.engines.worker_process", "--model", str(self.model)]
         command += ["--threads", str(self.threads)]
-        command += ["--gpu"] * self.use_gpu + ["--no-flash-attention"] * (not self.flash_attention)
+        command += ["--gpu"] * self.use_gpu
+        if self.flash_attention is not None:
+            command.append("--flash-attention" if self.flash_attention else "--no-flash-attention")
         return command + ["--nursery"] * nursery
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.packing import FINE_STEPS, Packing, plan_chunks
+from app.domain.packing import Packing, plan_chunks
 
 PACKING = Packing()
 EDGES_S = 0.5
@@ -65,18 +65,7 @@ def test_a_step_more_costs_more_until_the_window_is_full() -> None:
     assert PACKING.cost(29.5) == pytest.approx(PACKING.cost(29.4), rel=0.01)
 
 
-def test_less_than_the_floor_costs_as_much() -> None:
-    assert FINE_STEPS.cost(1.0) == pytest.approx(FINE_STEPS.cost(3.0), rel=0.01)
-    assert FINE_STEPS.cost(3.3) > 1.2 * FINE_STEPS.cost(3.0)
-
-
-def test_small_steps_leave_sentences_together_that_large_ones_part() -> None:
-    sentences = [(0.0, 3.2), (4.0, 7.2)]
-    assert plan(sentences) == [0, 1]
-    assert plan(sentences, FINE_STEPS) == [0]
-
-
-@pytest.mark.parametrize("packing", [PACKING, FINE_STEPS])
+@pytest.mark.parametrize("packing", [PACKING, Packing(step_s=1.28)])
 @given(runs=runs_of_speech)
 def test_no_other_way_to_cut_is_cheaper(packing: Packing, runs: list[tuple[float, float]]) -> None:
     allowed = [place for place in range(1, len(runs)) if runs[place][0] - runs[place - 1][1] >= PACKING.min_pause_s]

@@ -224,15 +224,31 @@ def test_finals_that_wait_together_share() -> None:
     run(TWO_CORES, scenario)
 
 
-def test_a_speculation_is_a_final_unless_finals_wait() -> None:
+def test_a_speculation_is_a_final_unless_finals_hold_every_worker_or_wait() -> None:
     async def scenario(bench: Bench, ask: Any) -> None:
-        jobs = [await ask(JobClass.FINAL), await ask(JobClass.SPECULATION), await ask(JobClass.SPECULATION)]
+        jobs = [await ask(JobClass.FINAL), await ask(JobClass.SPECULATION)]
         assert bench.threads == [2, 1]
+        with pytest.raises(Aborted):
+            await (await ask(JobClass.SPECULATION))
+        jobs.append(await ask(JobClass.FINAL))
         with pytest.raises(Aborted):
             await (await ask(JobClass.SPECULATION))
         for number in range(3):
             await bench.answer(number)
         assert [await job for job in jobs]
-        assert (bench.pool.stats().shed, bench.pool.stats().waiting) == (1, 0)
+        assert (bench.pool.stats().shed, bench.pool.stats().waiting) == (2, 0)
+
+    run(TWO_CORES, scenario)
+
+
+def test_a_speculation_runs_beside_recordings_on_every_worker() -> None:
+    async def scenario(bench: Bench, ask: Any) -> None:
+        jobs = [await ask(JobClass.LONG_RECORDING) for _ in range(3)]
+        await bench.answer(0)
+        jobs.append(await ask(JobClass.SPECULATION))
+        assert bench.threads == [2, 1, 1, 1]
+        for number in range(1, 4):
+            await bench.answer(number)
+        assert all([await job for job in jobs])
 
     run(TWO_CORES, scenario)
