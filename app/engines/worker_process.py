@@ -43,9 +43,11 @@ CRASHED = 70
 
 LOADING_NICENESS = 10
 """How far a nursery that loads stands back behind whoever decodes meanwhile: it gets a tenth of a core that both want, where
-it would get half, and the decode's other threads would wait for the one on that core. It changes nothing where the kernel
-weighs sessions against each other (``sched_autogroup_enabled``), which it does for what is in no control group of its own.
+it would get half, and the decode's other threads would wait for the one on that core. Where the kernel weighs sessions
+against each other (``sched_autogroup_enabled``) a thread's own level counts for nothing: there it is the session's.
 """
+
+_SESSION_LEVEL = Path("/proc/self/autogroup")
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -138,10 +140,26 @@ def _answer(engine: WhisperCppEngine, frame: wire.Frame, should_abort: Callable[
 
 def load_beside_others(options: argparse.Namespace) -> WhisperCppEngine:
     """Load in a thread that gives way to others. A process could never get back to their level; on Linux each thread has a
-    level of its own, and a fork that of the thread that forks.
+    level of its own, and a fork that of the thread that forks. A session can get back, and every nursery has one of its own.
     """
-    with ThreadPoolExecutor(1, initializer=_stand_back) as thread:
-        return thread.submit(_load, options).result()
+    stood_back = _set_session_level(LOADING_NICENESS)
+    try:
+        with ThreadPoolExecutor(1, initializer=_stand_back) as thread:
+            return thread.submit(_load, options).result()
+    finally:
+        attempts = 250 if stood_back else 0
+        while attempts and not _set_session_level(0):  # the kernel takes ten changes a second, from all of the machine
+            attempts -= 1
+            time.sleep(0.02)
+
+
+def _set_session_level(niceness: int) -> bool:
+    """Whether the kernel has taken it."""
+    try:
+        _SESSION_LEVEL.write_text(str(niceness), encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 def _stand_back() -> None:

@@ -156,10 +156,10 @@ class TestErrors:
 
     def test_a_model_beyond_the_memory_that_all_may_have(self, tmp_path: Path, engines: Counting) -> None:
         put_model(tmp_path, "mine")
-        with staged(tmp_path, start=engines.start, memory_budget_mb=600, workers=4) as stage:
+        with staged(tmp_path, start=engines.start, memory_budget_mb=800, workers=4) as stage:
             answer = stage.client.post("/v1/listen?model=mine", content=CLIP)
             assert answer.status_code == 503
-            assert "all models together may have 600 MB" in answer.text
+            assert "all models together may have 800 MB" in answer.text
             assert engines.started == ["selftest"]
 
     @pytest.mark.parametrize("action", ["load", "unload", "pull"])

@@ -253,6 +253,43 @@ def test_weights_are_loaded_behind_others_and_workers_decode_at_the_usual_priori
     run(scenario)
 
 
+def test_a_session_that_stood_back_takes_its_place_again_though_the_kernel_refuses_at_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+
+    class Level:
+        refusals = 2
+
+        def write_text(self, text: str, encoding: str) -> None:
+            if text == "0" and self.refusals:
+                self.refusals -= 1
+                raise BlockingIOError
+            written.append(text)
+
+    def load(_: object) -> None:
+        assert written == [str(worker_process.LOADING_NICENESS)]
+        raise Unavailable
+
+    monkeypatch.setattr(worker_process, "_SESSION_LEVEL", Level())
+    monkeypatch.setattr(worker_process, "_load", load)
+    with pytest.raises(Unavailable):
+        worker_process.load_beside_others(argparse.Namespace())
+    assert written == [str(worker_process.LOADING_NICENESS), "0"]
+
+
+def session_level(pid: int) -> str:
+    return Path(f"/proc/{pid}/autogroup").read_text(encoding="ascii").split()[-1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not weigh sessions")
+def test_workers_sessions_have_the_usual_weight() -> None:
+    async def scenario(pool: ProcessPool) -> None:
+        assert {session_level(pid) for pid in pool.process_ids()} == {"0"}
+
+    run(scenario)
+
+
 def test_a_nursery_killed_is_started_again() -> None:
     async def scenario(pool: ProcessPool) -> None:
         before = pool.worker_pids()
