@@ -22,14 +22,17 @@ RUN python3 -m venv /opt/whisperapi
 #   GGML_LLAMAFILE=ON        faster matrix products
 #   BUILD_SHARED_LIBS=OFF    one extension module: separate libraries would not be found once installed
 #   NO_REPAIR=1              takes the OpenMP library of the runtime image
+#   X86_64_FLAGS             as `whisperapi engine build` has them: scheduling for the builder's processor, no instruction more
 ENV GGML_NATIVE=OFF \
     GGML_LLAMAFILE=ON \
+    X86_64_FLAGS="-mtune=native -fno-math-errno -fno-trapping-math -fno-signed-zeros -fassociative-math -mavx2 -mfma -mf16c -mbmi2" \
     BUILD_SHARED_LIBS=OFF \
     CMAKE_POSITION_INDEPENDENT_CODE=ON \
     NO_REPAIR=1
 COPY requirements/run.txt /build/requirements/run.txt
 # The engine first: the locked install that follows finds it in place and leaves it there.
 RUN sed -n '/^pywhispercpp==/,/^    # via/p' /build/requirements/run.txt > /build/engine.txt \
+    && if [ "$(uname -m)" = x86_64 ]; then export CMAKE_CXX_FLAGS="${X86_64_FLAGS}"; fi \
     && /opt/whisperapi/bin/pip install --no-cache-dir --no-deps --no-binary pywhispercpp --require-hashes -r /build/engine.txt
 
 FROM nvidia/cuda:${CUDA_VERSION}-devel-ubuntu24.04 AS build-cuda
@@ -47,6 +50,7 @@ ENV GGML_CUDA=1 \
     GGML_CUDA_NCCL=OFF \
     GGML_NATIVE=OFF \
     GGML_LLAMAFILE=ON \
+    X86_64_FLAGS="-mtune=native -fno-math-errno -fno-trapping-math -fno-signed-zeros -fassociative-math -mavx2 -mfma -mf16c -mbmi2" \
     BUILD_SHARED_LIBS=OFF \
     CMAKE_POSITION_INDEPENDENT_CODE=ON \
     CMAKE_CUDA_ARCHITECTURES=${CUDA_ARCHITECTURES} \
@@ -54,6 +58,7 @@ ENV GGML_CUDA=1 \
 COPY requirements/run.txt /build/requirements/run.txt
 # The engine first: the locked install that follows finds it in place and leaves it there.
 RUN sed -n '/^pywhispercpp==/,/^    # via/p' /build/requirements/run.txt > /build/engine.txt \
+    && if [ "$(uname -m)" = x86_64 ]; then export CMAKE_CXX_FLAGS="${X86_64_FLAGS}"; fi \
     && /opt/whisperapi/bin/pip install --no-cache-dir --no-deps --no-binary pywhispercpp --require-hashes -r /build/engine.txt
 
 FROM build-${ENGINE} AS build

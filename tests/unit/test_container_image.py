@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from app.settings import Settings
+from cli.engine_build import TUNED_X86, WHEEL_INSTRUCTIONS
 
 ROOT = Path(__file__).parents[2]
 SPOOL = "/tmp"  # noqa: S108  the container's, where uploads wait
@@ -155,3 +156,10 @@ def test_compose_builds_both_engines_and_sets_known_settings() -> None:
 def test_compose_gives_the_server_longer_to_stop_than_it_gives_its_requests() -> None:
     for service in compose()["services"].values():
         assert int(service["stop_grace_period"].removesuffix("s")) > Settings.model_fields["shutdown_timeout_s"].default
+
+
+def test_the_engine_is_compiled_with_the_flags_of_an_engine_build() -> None:
+    assert environment()["X86_64_FLAGS"] == f"{TUNED_X86} {WHEEL_INSTRUCTIONS}"
+    builds = [rest for rest in of_kind("RUN") if "--no-binary" in rest]
+    assert len(builds) == 2
+    assert all('[ "$(uname -m)" = x86_64 ]; then export CMAKE_CXX_FLAGS="${X86_64_FLAGS}"' in rest for rest in builds)

@@ -11,7 +11,16 @@ from typer.testing import CliRunner
 
 from cli import engine, engine_build
 from cli.engine import judge
-from cli.engine_build import COMMON, OPTIONS, Flavour, build_environment, missing_tools, version_of
+from cli.engine_build import (
+    COMMON,
+    OPTIONS,
+    TUNED_X86,
+    WHEEL_INSTRUCTIONS,
+    Flavour,
+    build_environment,
+    missing_tools,
+    version_of,
+)
 from cli.engine_trial import Trial
 from cli.engine_wheel import keep_published, kept_wheel
 from cli.main import app
@@ -148,6 +157,23 @@ class TestBuildEnvironment:
         made = build_environment([Flavour.NATIVE], "1", {})
         assert (made["GGML_NATIVE"], made["GGML_LLAMAFILE"]) == (expected, "ON")
         assert build_environment([Flavour.NATIVE, Flavour.CUDA], "1", {})["GGML_NATIVE"] == "ON"
+
+    @pytest.mark.parametrize(
+        ("system", "machine", "lacking", "expected"),
+        [
+            ("posix", "x86_64", (), f"{TUNED_X86} {WHEEL_INSTRUCTIONS} -g"),
+            ("posix", "x86_64", ("avx2",), f"{TUNED_X86} -g"),
+            ("posix", "aarch64", (), "-g"),
+            ("nt", "AMD64", (), "-g"),
+        ],
+    )
+    def test_x86_is_tuned_and_the_operators_flags_come_last(
+        self, system: str, machine: str, lacking: tuple[str, ...], expected: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine_build.os, "name", system)
+        monkeypatch.setattr(engine_build.platform, "machine", lambda: machine)
+        monkeypatch.setattr(engine_build, "lacking_features", lambda: lacking)
+        assert build_environment([Flavour.NATIVE], "1", {"CMAKE_CXX_FLAGS": "-g"})["CMAKE_CXX_FLAGS"] == expected
 
     def test_only_what_concerns_the_build_is_passed_on(self) -> None:
         given = {"PATH": "/bin", "https_proxy": "p", "CMAKE_CUDA_ARCHITECTURES": "89", "SECRET": "s", "PIP_INDEX_URL": "i"}
