@@ -55,16 +55,21 @@ async def run_bench(settings: Settings, model: InstalledModel, say: Say) -> tupl
     rows: list[CombinationFigures] = []
     for combination in _combinations(settings, devices):
         say(_name(combination))
-        pool = await _start(settings, model, combination)
-        try:
-            if combination.threads not in [each.threads for each in threads]:
+        if combination.threads not in [each.threads for each in threads]:
+            # by itself: beside idle workers it would decode with their threads too
+            pool = await _start(settings, model, 1, combination.threads)
+            try:
                 threads.append(await measure_threads(pool, combination.threads, clips))
+            finally:
+                await pool.close()
+        pool = await _start_combination(settings, model, combination)
+        try:
             rows.append(await measure_combination(pool, combination, clips))
         finally:
             await pool.close()
     best = propose(rows)
     say(f"live streams with {_name(best)}")
-    pool = await _start(settings, model, best)
+    pool = await _start_combination(settings, model, best)
     try:
         final_s = next(row.final_s for row in rows if (row.workers, row.threads) == (best.workers, best.threads))
         streams, probes = await find_capacity(pool, clips.long, final_s)
@@ -89,7 +94,7 @@ async def run_short(settings: Settings, model: InstalledModel, say: Say) -> tupl
         clips = read_clips()
         for combination in candidates:
             say(_name(combination))
-            pool = await _start(settings, model, combination)
+            pool = await _start_combination(settings, model, combination)
             try:
                 rows.append(await measure_combination(pool, combination, clips, rounds=1, finals=3))
             finally:
@@ -103,11 +108,16 @@ def _combinations(settings: Settings, devices: tuple[str, ...] | None) -> tuple[
     return combinations(usable_cores(), settings.workers, settings.threads, gpu=gpu)
 
 
-async def _start(settings: Settings, model: InstalledModel, combination: Combination) -> EnginePool:
+async def _start_combination(settings: Settings, model: InstalledModel, combination: Combination) -> EnginePool:
+    threads = threads_to_set(combination, usable_cores(), settings.threads)
+    return await _start(settings, model, combination.workers, threads)
+
+
+async def _start(settings: Settings, model: InstalledModel, workers: int, threads: int) -> EnginePool:
     return await ProcessPool.start(
         model.path,
-        workers=combination.workers,
-        threads=threads_to_set(combination, usable_cores(), settings.threads),
+        workers=workers,
+        threads=threads,
         use_gpu=settings.gpu,
         flash_attention=settings.flash_attention,
     )

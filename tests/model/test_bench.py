@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from app.domain.ports import InstalledModel
+from app.domain.ports import EnginePool, InstalledModel
 from app.engines.gpu import probe_devices
+from app.engines.pool import ProcessPool
+from app.services.tuning import Clips, ThreadFigures
 from app.settings import Settings
 from app.wiring import build_catalog
 from cli import bench_run
-from cli.bench_run import run_short
+from cli.bench_run import run_bench, run_short
 from cli.engine_trial import run_trial
 from cli.main import app
 
@@ -70,6 +73,32 @@ def test_bench_prints_figures_and_a_proposal(settings: Settings, monkeypatch: py
     lines = CliRunner().invoke(app, ["bench"]).stdout
     assert "Proposal: WHISPERAPI_WORKERS=" in lines
     assert "Live streams within Deepgram's latencies: 7" in lines
+
+
+def test_threads_are_measured_without_those_of_idle_workers(
+    settings: Settings, model: InstalledModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[int, int]] = []
+    measured: list[tuple[tuple[int, int], int]] = []
+
+    class Pools(ProcessPool):
+        @classmethod
+        async def start(cls, path: Path, *, workers: int = 0, threads: int = 0, **options: Any) -> ProcessPool:
+            started.append((workers, threads))
+            return await ProcessPool.start(path, workers=workers, threads=threads, **options)
+
+    async def measure_threads(pool: EnginePool, threads: int, clips: Clips) -> ThreadFigures:
+        measured.append((started[-1], threads))
+        return ThreadFigures(threads, 1.0, 0.5, 10.0, 0.01)
+
+    async def no_streams(*_: object) -> tuple[int, tuple[()]]:
+        return 0, ()
+
+    monkeypatch.setattr(bench_run, "ProcessPool", Pools)
+    monkeypatch.setattr(bench_run, "measure_threads", measure_threads)
+    monkeypatch.setattr(bench_run, "find_capacity", no_streams)
+    asyncio.run(run_bench(settings, model, lambda _: None))
+    assert measured == [((1, 2), 2), ((1, 1), 1)]
 
 
 def test_a_model_that_is_not_installed_is_refused_with_a_sentence(settings: Settings) -> None:
